@@ -1,0 +1,1 @@
+"""Verified deduplication: signatures, candidates, checks, survivors."""

@@ -1,0 +1,1 @@
+"""One module per filter; `infinity_mm.filters.base` is their contract."""

@@ -1,0 +1,173 @@
+"""The one seam to storage: local paths, s3:// and gs:// through pyarrow's file systems.
+
+A `Location` is a URI, so tasks can carry it. Files appear whole or not at all: they are written aside
+under a name that nobody reads, flushed, and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+
+from infinity_mm.errors import StoreError
+
+#: Prefix of a file that is still being written.
+ASIDE = ".tmp-"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file or folder, by URI (``file:///...``, ``s3://...``, ``gs://...``)."""
+
+    uri: str
+
+    @staticmethod
+    def of(path_or_uri: str | os.PathLike[str], base: Path | None = None) -> Location:
+        """Return the location of a local path (made absolute) or of a URI."""
+        text = os.fspath(path_or_uri)
+        if "://" in text:
+            return Location(text.rstrip("/"))
+        path = Path(text).expanduser()
+        if base is not None and not path.is_absolute():
+            path = base / path
+        return Location("file://" + os.path.abspath(path))
+
+    @property
+    def is_local(self) -> bool:
+        """True for a path on this machine."""
+        return self.uri.startswith("file://")
+
+    @property
+    def path(self) -> str:
+        """Path inside the file system; for local locations a plain absolute path."""
+        return self._open()[1]
+
+    @property
+    def name(self) -> str:
+        """Last component."""
+        return posixpath.basename(self.uri)
+
+    def __truediv__(self, relative: str) -> Location:
+        return Location(f"{self.uri}/{relative}" if relative else self.uri)
+
+    def __str__(self) -> str:
+        return self.path if self.is_local else self.uri
+
+    def _open(self) -> tuple[pafs.FileSystem, str]:
+        if self.is_local:
+            return pafs.LocalFileSystem(), self.uri[len("file://") :]
+        try:
+            filesystem, path = pafs.FileSystem.from_uri(self.uri)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"cannot open {self.uri}: {error}") from error
+        return filesystem, path
+
+    def exists(self) -> bool:
+        """True if a file or folder is there."""
+        return bool(self._info().type != pafs.FileType.NotFound)
+
+    def is_dir(self) -> bool:
+        """True if a folder is there."""
+        return bool(self._info().type == pafs.FileType.Directory)
+
+    def size(self) -> int:
+        """Size in bytes of the file; raises `StoreError` where there is none."""
+        info = self._info()
+        if info.type != pafs.FileType.File:
+            raise StoreError(f"no such file: {self}")
+        return int(info.size)
+
+    def modified_ns(self) -> int:
+        """Time of last change in nanoseconds since the epoch (0 where the store has none)."""
+        return int(self._info().mtime_ns or 0)
+
+    def _info(self) -> pafs.FileInfo:
+        filesystem, path = self._open()
+        try:
+            return filesystem.get_file_info(path)
+        except OSError as error:
+            raise StoreError(f"cannot look at {self}: {error}") from error
+
+    def files(self, recursive: bool = False) -> list[str]:
+        """Return the paths of the files below, relative, sorted; [] where there is no folder."""
+        filesystem, path = self._open()
+        selector = pafs.FileSelector(path, allow_not_found=True, recursive=recursive)
+        infos = cast("list[pafs.FileInfo]", filesystem.get_file_info(selector))
+        prefix = path.rstrip("/") + "/"
+        return sorted(i.path[len(prefix) :] for i in infos if i.type == pafs.FileType.File)
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders directly below, sorted."""
+        filesystem, path = self._open()
+        infos = cast("list[pafs.FileInfo]", filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True)))
+        return sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
+
+    def make_dirs(self) -> None:
+        """Create the folder and its parents."""
+        filesystem, path = self._open()
+        try:
+            filesystem.create_dir(path, recursive=True)
+        except OSError as error:
+            raise StoreError(f"cannot create {self}: {error}; check permissions and free space") from error
+
+    def open_input(self) -> pa.NativeFile:
+        """Open for random access reading."""
+        filesystem, path = self._open()
+        return filesystem.open_input_file(path)
+
+    def read_bytes(self) -> bytes:
+        """Return the whole content."""
+        with self.open_input() as stream:
+            return cast(bytes, stream.read())
+
+    @contextmanager
+    def write_whole(self) -> Iterator[IO[bytes]]:
+        """Open for writing; the file appears under its name only after a clean exit.
+
+        Raises `StoreError` on a full disk or missing permission; nothing is left behind then but a
+        ``.tmp-*`` file, which the next run in the same folder removes.
+        """
+        filesystem, path = self._open()
+        parent, name = posixpath.split(path)
+        aside = posixpath.join(parent, f"{ASIDE}{uuid.uuid4().hex[:8]}-{name}")
+        try:
+            filesystem.create_dir(parent, recursive=True)
+            with filesystem.open_output_stream(aside) as stream:
+                yield stream
+            if self.is_local:
+                _flush(aside)
+            filesystem.move(aside, path)
+        except OSError as error:
+            raise StoreError(f"cannot write {self}: {error}; free space or permissions, then run again") from error
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write the whole content, whole or not at all."""
+        with self.write_whole() as stream:
+            stream.write(data)
+
+    def delete(self) -> None:
+        """Delete the file, if it is there."""
+        filesystem, path = self._open()
+        if self._info().type == pafs.FileType.File:
+            filesystem.delete_file(path)
+
+    def delete_dir(self) -> None:
+        """Delete the folder and all below it, if it is there."""
+        filesystem, path = self._open()
+        if self._info().type == pafs.FileType.Directory:
+            filesystem.delete_dir(path)
+
+
+def _flush(path: str) -> None:
+    """Force a written file to the disk before it gets its name: a power cut must not leave an empty one."""
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())

@@ -1,0 +1,1 @@
+"""One module per source, and the reader families they share."""

@@ -1,0 +1,126 @@
+"""The one seam to a vision-language model: requests in, replies out, the same for every engine.
+
+A step of the synthesis never sees vLLM, a server or transformers. It builds `Request`s and reads
+`Reply`s; the engine is chosen by the recipe. A request that fails yields a reply whose `text` is None
+and whose `error` says why: one bad picture never takes its batch or the engine down. Only an engine
+that cannot work at all (not installed, model not loadable, endpoint away, process dead) raises
+`ModelError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from pydantic import Field, model_validator
+
+from infinity_mm.frozen import Frozen
+
+EngineName = Literal["auto", "vllm", "openai", "transformers"]
+
+
+class Sampling(Frozen):
+    """How tokens are drawn. Temperature 0 is greedy, and then the seed is irrelevant."""
+
+    temperature: float = Field(default=0.0, ge=0.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    #: Upper bound on new tokens; must exceed the longest text the schema allows.
+    max_tokens: int = Field(default=256, gt=0)
+
+
+class Request(Frozen):
+    """One call to the model.
+
+    Exactly one of `json_schema` and `choices` constrains the answer; neither leaves it free.
+    """
+
+    #: Identifies the request in replies and logs; unique inside one call.
+    key: str
+    #: Static text first, so that engines with a prefix cache share it ("" for none).
+    system: str = ""
+    #: The user's text; the images are placed before it, in order.
+    prompt: str
+    #: Original file bytes of each picture. Decoded by the engine's adapter, never by the engine.
+    images: tuple[bytes, ...] = ()
+    #: JSON Schema (draft 2020-12 subset: object, array, string, integer, enum, bounds) of the reply.
+    json_schema: dict[str, Any] | None = None
+    #: The reply is exactly one of these texts.
+    choices: tuple[str, ...] | None = None
+    sampling: Sampling = Sampling()
+    #: Seed of this request alone; a function of (recipe seed, purpose, id).
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_constraint(self) -> Request:
+        if self.json_schema is not None and self.choices is not None:
+            raise ValueError("a request takes json_schema or choices, not both")
+        return self
+
+
+class Reply(Frozen):
+    """The model's answer to one request."""
+
+    key: str
+    #: None where the call failed; never an empty string standing for failure.
+    text: str | None
+    #: snake_case reason of the failure (``undecodable_image``, ``prompt_too_long``, ``engine_error``,
+    #: ``truncated``...), None on success.
+    error: str | None = None
+    #: Free text for people: the exception's message, the server's status.
+    detail: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class EngineInfo(Frozen):
+    """Which engine ran which model; becomes part of every generated row's provenance."""
+
+    engine: Literal["vllm", "openai", "transformers"]
+    #: Version of the engine's package, or what the server says of itself.
+    version: str
+    model: str
+    #: Hub commit, or for a local folder the SHA-256 of its weights and configuration (16 hex digits).
+    revision: str
+    #: True where a reply does not depend on which other requests share its batch.
+    batch_invariant: bool
+
+
+class ModelSpec(Frozen):
+    """Which model, and how to reach it. The `model` key of a recipe's `synth`."""
+
+    #: Hub name, local folder, or "embedded": the tiny checkpoint that the project builds itself.
+    name: str = "embedded"
+    #: Hub commit; None takes the default branch and records what it resolved to.
+    revision: str | None = None
+    engine: EngineName = "auto"
+    #: Base URL of an OpenAI-compatible server, with /v1; only for engine "openai".
+    base_url: str | None = None
+    #: Name of the environment variable that holds the API key; only for engine "openai".
+    api_key_env: str | None = None
+    #: Requests in flight at once; only for engine "openai".
+    concurrency: int = Field(default=16, gt=0)
+    #: Seconds before one HTTP call counts as failed; only for engine "openai".
+    timeout_s: float = Field(default=120.0, gt=0)
+    #: Tokens of prompt plus answer.
+    max_model_len: int = Field(default=2048, gt=0)
+    #: Longest side, in pixels, that a picture is scaled down to before the engine sees it.
+    max_image_side: int = Field(default=448, gt=0)
+    #: GPUs of one engine; 0 runs on the CPU.
+    gpus: float = Field(default=0.0, ge=0.0)
+
+
+class Chat(Protocol):
+    """A loaded model. One object holds one engine; it is built on the worker that uses it."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Which engine, model and revision answers."""
+        ...
+
+    def __call__(self, requests: Sequence[Request]) -> list[Reply]:
+        """Answer every request, in order; raise `ModelError` only when the engine itself is gone."""
+        ...
+
+    def close(self) -> None:
+        """Free the model; the object is not used again."""
+        ...
