@@ -1,0 +1,44 @@
+"""`infinity-mm ingest`."""
+
+from __future__ import annotations
+
+import click
+
+from infinity_mm.cli.options import console, json_option, print_json, ray_options, work_option
+
+
+@click.command()
+@click.argument("source")
+@click.option("--root", required=True, metavar="DIR_OR_URI", help="Folder that holds the publisher's files.")
+@work_option(required=True)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows.")
+@click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
+@ray_options
+@json_option
+def ingest(
+    source: str,
+    root: str,
+    work: str,
+    limit: int | None,
+    files: tuple[str, ...],
+    address: str | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Read one SOURCE into unified records, alone: WORK/records/SOURCE/part-*.parquet.
+
+    Rows that cannot be read go to WORK/quarantine/SOURCE/ with a reason. `infinity-mm sources` lists
+    the sources; `infinity-mm sources SOURCE` says which files it expects.
+    """
+    from infinity_mm.cli.tables import books_table
+    from infinity_mm.fs import Location
+    from infinity_mm.pipeline.ingest_only import ingest_only
+    from infinity_mm.pipeline.run import RunOptions
+    from infinity_mm.recipe import SourceUse
+
+    use = SourceUse(name=source, root=Location.of(root).uri, limit=limit, files=files, max_quarantined=1.0)
+    manifest = ingest_only(use, Location.of(work), RunOptions(address, workers))
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+    else:
+        console().print(books_table(manifest))

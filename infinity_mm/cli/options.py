@@ -1,0 +1,56 @@
+"""Options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import orjson
+from rich.console import Console
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def work_option(required: bool = False) -> Callable[[F], F]:
+    """Return the ``--work`` option."""
+    return click.option(
+        "--work", metavar="DIR", required=required, help="Run folder (local path, s3://..., gs://...); made if absent."
+    )
+
+
+def ray_options(command: F) -> F:
+    """Add ``--address`` and ``--workers``."""
+    command = click.option(
+        "--workers", type=click.IntRange(min=1), metavar="N", help="CPUs of the embedded Ray node [default: all]."
+    )(command)
+    return click.option(
+        "--address", metavar="ADDR", help='Ray cluster, e.g. "auto" inside a job; without it Ray runs embedded.'
+    )(command)
+
+
+def set_option(command: F) -> F:
+    """Add ``--set``."""
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a recipe key, e.g. --set synth.images=8 or --set sources.vqav2.limit=100; repeatable.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")(command)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document to stdout."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def console() -> Console:
+    """Return a console on stdout, as wide as the terminal, or wide enough for tables in a log."""
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=140)

@@ -1,0 +1,48 @@
+"""Tables for people: the books, the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from infinity_mm.fs import Location
+from infinity_mm.manifest import Manifest
+
+
+def books_table(manifest: Manifest) -> Table:
+    """Return the books of a run, one line per source and a total."""
+    table = Table(title=f"books of {manifest.name}", title_justify="left")
+    table.add_column("source", no_wrap=True)
+    for name in ("rows", "kept", "dropped", "quarantined", "MB kept"):
+        table.add_column(name, justify="right")
+    table.add_column("why, by stage.reason; mended rows in brackets", overflow="fold")
+    totals = [0, 0, 0, 0]
+    size = 0
+    for source, book in manifest.books.items():
+        numbers = [book.rows, book.kept, sum(book.dropped.values()), sum(book.quarantined.values())]
+        totals = [total + number for total, number in zip(totals, numbers, strict=True)]
+        size += book.image_bytes
+        reasons = [f"{reason} {count}" for reason, count in {**book.dropped, **book.quarantined}.items()]
+        reasons += [f"({note} {count})" for note, count in book.notes.items()]
+        table.add_row(source, *(f"{n:,}" for n in numbers), f"{book.image_bytes / 1e6:,.1f}", "  ".join(reasons))
+    table.add_section()
+    table.add_row("all", *(f"{n:,}" for n in totals), f"{size / 1e6:,.1f}", "every row is in exactly one column")
+    return table
+
+
+def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
+    """Yield what a person wants to know after the books."""
+    if manifest.synthesis is not None:
+        made = manifest.synthesis
+        noise = "; its weights are random, so its words are noise: only structure is real" if made.random_weights else ""
+        yield f"synthesis: {made.engine} {made.engine_version} ran {made.model} ({made.revision}){noise}"
+    for export in manifest.exports:
+        yield (
+            f"export {export.name}: {export.samples:,} samples in {export.shards} {export.format} shards, "
+            f"{export.bytes / 1e6:,.1f} MB, in {work / f'exports/{export.name}'}"
+        )
+    slowest = sorted(manifest.stages, key=lambda stage: -stage.seconds)[:4]
+    yield f"{manifest.seconds:,.1f} s ({', '.join(f'{s.name} {s.seconds:,.1f}' for s in slowest)})"
+    yield f"report: {work / 'report/index.html'}"
+    yield f"next: infinity-mm explain {work} ID, with an id of {work / 'ledger'}"

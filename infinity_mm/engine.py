@@ -1,0 +1,191 @@
+"""The one module that imports Ray.
+
+The pipeline hands over module-level functions and lists of small frozen tasks; each task reads its
+own inputs from the store and writes its own outputs, so nothing but a few hundred bytes travels
+through Ray and a task can run anywhere, be repeated, or be lost with its node. Plain Ray tasks are
+used rather than Ray Data: an identity pass over a million short rows costs Ray Data about seven times
+the CPU of reading and writing them with pyarrow, and its file names, order and block sizes are not a
+function of the input.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import ray
+from ray import exceptions as ray_errors
+
+from infinity_mm.errors import EngineError, InfinityMMError, ModelError, StageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: How often a task is tried again when its worker process dies (killed, out of memory, node lost).
+WORKER_DEATHS = 3
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one task or actor occupies on the cluster."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+class Worker(Protocol):
+    """A loaded model or another costly object that lives in an actor and answers tasks."""
+
+    def __call__(self, task: Any) -> Any:
+        """Handle one task."""
+        ...
+
+
+class _Host:
+    """The Ray actor that holds a `Worker`, built on the worker's own process."""
+
+    def __init__(self, build: Callable[[Any], Worker], spec: Any) -> None:
+        self._worker = build(spec)
+
+    def ready(self) -> bool:
+        return True
+
+    def handle(self, task: Any) -> Any:
+        return self._worker(task)
+
+
+class Engine:
+    """A connection to Ray: an embedded node, or the cluster at `address`.
+
+    Use as a context manager. `workers` bounds how many one-CPU tasks an embedded node runs at once
+    (default: the machine's cores); results never depend on it.
+    """
+
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        self._address = address
+        self._workers = workers
+
+    def __enter__(self) -> Engine:
+        # The embedded node is private to this process: no usage reports, and no rewriting of the
+        # workers' command line when the job was started through `uv run` (that hangs them).
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        if self._address is None:
+            # A token file in the home directory is only needed between machines.
+            os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        try:
+            ray.init(
+                address=self._address or "local",
+                num_cpus=None if self._address else self._workers,
+                include_dashboard=False if self._address is None else None,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                configure_logging=False,
+                namespace="infinity-mm",
+            )
+        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            where = self._address or "an embedded node"
+            raise EngineError(f"Ray could not start ({where}): {error}; try `infinity-mm doctor`") from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        ray.shutdown()
+
+    @property
+    def cpus(self) -> int:
+        """CPUs of the whole cluster, at least 1."""
+        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+    def map(
+        self, stage: str, function: Callable[[T], R], tasks: Sequence[T], resources: Resources | None = None
+    ) -> Iterator[tuple[int, R]]:
+        """Run `function` on each task; yield (index of the task, result) as they finish.
+
+        At most two tasks per CPU are submitted ahead. Raises what the function raised, if it is one
+        of this package's errors; `EngineError` if workers died more than `WORKER_DEATHS` times on one
+        task; `StageError` for any other exception (a bug), with the task named.
+        """
+        need = resources or Resources()
+        remote = ray.remote(function).options(
+            name=stage, num_cpus=need.cpus, num_gpus=need.gpus, max_retries=WORKER_DEATHS, retry_exceptions=False
+        )
+        yield from self._drain(stage, tasks, lambda task: remote.remote(task), ahead=2 * self.cpus)
+
+    def map_actors(
+        self,
+        stage: str,
+        build: Callable[[Any], Worker],
+        spec: Any,
+        tasks: Sequence[T],
+        resources: Resources,
+        actors: int = 1,
+    ) -> Iterator[tuple[int, Any]]:
+        """Like `map`, on `actors` long-lived workers, each built once as ``build(spec)``.
+
+        Actors start one after the other: engines that load at the same time can exhaust memory that
+        each alone would not. Raises `ModelError` when an actor dies.
+        """
+        host = ray.remote(_Host).options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)
+        pool = []
+        try:
+            for _ in range(max(1, min(actors, len(tasks)))):
+                actor = host.remote(build, spec)
+                _get(stage, actor.ready.remote(), "start-up")
+                pool.append(actor)
+            turn = iter(range(len(tasks)))
+            yield from self._drain(
+                stage, tasks, lambda task: pool[next(turn) % len(pool)].handle.remote(task), ahead=2 * len(pool)
+            )
+        finally:
+            for actor in pool:
+                ray.kill(actor)
+
+    def _drain(
+        self, stage: str, tasks: Sequence[T], submit: Callable[[T], Any], ahead: int
+    ) -> Iterator[tuple[int, Any]]:
+        waiting: dict[Any, int] = {}
+        following = 0
+        try:
+            while following < len(tasks) or waiting:
+                while following < len(tasks) and len(waiting) < ahead:
+                    waiting[submit(tasks[following])] = following
+                    following += 1
+                finished, _ = ray.wait(list(waiting), num_returns=1)
+                for reference in finished:
+                    index = waiting.pop(reference)
+                    yield index, _get(stage, reference, tasks[index])
+        finally:
+            for reference in waiting:
+                ray.cancel(reference, force=False)
+
+
+def _get(stage: str, reference: Any, task: object) -> Any:
+    """Fetch one result and turn Ray's exceptions into this package's."""
+    try:
+        return ray.get(reference)
+    except ray_errors.RayTaskError as error:
+        cause = error.cause if isinstance(error.cause, BaseException) else error
+        if isinstance(cause, InfinityMMError):
+            raise type(cause)(f"{cause}") from error
+        raise StageError(f"stage {stage!r} failed on {task}: {type(cause).__name__}: {cause}\n{error}") from error
+    except ray_errors.RayActorError as error:
+        raise ModelError(
+            f"stage {stage!r}: the model's process died ({error.__class__.__name__}) on {_short(task)}. "
+            "Finished partitions are kept: run the same command again to go on. If it dies again, give it more "
+            "memory, a smaller `synth.model.max_model_len`, or another `synth.model.engine`."
+        ) from error
+    except ray_errors.RayError as error:
+        raise EngineError(
+            f"stage {stage!r}: Ray lost a worker on {_short(task)}: {error}. "
+            "Finished partitions are kept: run the same command again to go on."
+        ) from error
+
+
+def _short(task: object) -> str:
+    text = repr(task)
+    return text if len(text) <= 300 else text[:300] + "..."

@@ -1,0 +1,68 @@
+"""The manifest of a run: what was asked, with which versions, and what came out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infinity_mm.frozen import Frozen
+from infinity_mm.ledger import SourceBooks
+
+
+class StageReport(Frozen):
+    """One stage of one run."""
+
+    name: str
+    #: Partitions that were there from an earlier run, and partitions made now.
+    cached: int
+    made: int
+    #: Wall time of this run, seconds.
+    seconds: float
+
+
+class ExportReport(Frozen):
+    """One export of a run."""
+
+    name: str
+    format: str
+    shards: int
+    samples: int
+    bytes: int
+
+
+class SynthesisReport(Frozen):
+    """What the synthesis did, and with which engine."""
+
+    engine: str
+    engine_version: str
+    model: str
+    revision: str
+    #: True where generator and judge are the same model: then scores flatter.
+    self_judged: bool
+    #: True for the embedded checkpoint with random weights, whose words are noise.
+    random_weights: bool
+    #: step -> {"in": n, "out": n, "<reason>": n}.
+    yields: dict[str, dict[str, int]]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Manifest(Frozen):
+    """`manifest.json` of a run folder."""
+
+    name: str
+    #: Recipe with every default filled in.
+    recipe: dict[str, Any]
+    #: Fingerprint of the resolved recipe.
+    recipe_fingerprint: str
+    seed: int
+    #: Package -> version, of everything that can change a result.
+    versions: dict[str, str]
+    #: Source -> annotation file -> digest.
+    inputs: dict[str, dict[str, str]]
+    books: dict[str, SourceBooks]
+    stages: tuple[StageReport, ...]
+    exports: tuple[ExportReport, ...]
+    synthesis: SynthesisReport | None
+    #: Wall time of this run, seconds; peak resident memory of the driver, bytes.
+    seconds: float
+    driver_peak_bytes: int

@@ -1,0 +1,16 @@
+"""The main job: passes over partitions, from raw files to shards.
+
+How a record travels::
+
+    raw files ─ plan ─> splits ─ ingest ─> records/            (image bytes, first time)
+                                   │        attributes/ingest/  (what decoding measured)
+                                   └──────> quarantine/         (rows that could not be read, and why)
+    records/ ─ identity, measure ─> attributes/<filter>/, attributes/signature/
+    attributes/ ─ screen ─> attributes/screen/  ─ dedup ─> attributes/dedup/
+    survivors ─ synth ─> records/synthetic/     ─ mixture ─> attributes/mixture/
+    all of it ─ ledger ─> ledger/               ─ books balance, or the run fails
+    kept rows ─ export ─> exports/<name>/       (image bytes, second and last time)
+
+Every pass is a list of frozen tasks, each with the files it will write. A task whose files exist is
+done: that is all there is to resuming.
+"""

@@ -1,0 +1,237 @@
+"""Mixture and ledger passes, the rails between stages, and the books."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infinity_mm.errors import StageError
+from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.keyed import keyed_unit
+from infinity_mm.ledger import LEDGER, SourceBooks, balance, draw_books
+from infinity_mm.pipeline.ingest import IngestTask
+from infinity_mm.pipeline.parts import Part
+from infinity_mm.pipeline.passes import Context, run_pass
+from infinity_mm.store import Store
+
+MIXTURE_VERSION = 1
+LEDGER_VERSION = 1
+
+MIXED = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+
+
+@dataclass(frozen=True)
+class Fate:
+    """Where the verdicts on one part's rows are."""
+
+    part: Part
+    #: Verdicts of the filters, or of the synthesis for its own rows.
+    screen: str
+    dedup: str | None = None
+    mixture: str | None = None
+    #: False for generated rows: nothing of them was read from files.
+    ingested: bool = True
+
+
+@dataclass(frozen=True)
+class MixtureTask:
+    """All parts of one source: a limit counts over all of them."""
+
+    work: str
+    fates: tuple[Fate, ...]
+    seed: int
+    rate: float | None
+    limit: int | None
+    outputs: tuple[str, ...]
+
+
+def run_mixture(context: Context, fates: Sequence[Fate]) -> list[Fate]:
+    """Thin out the sources that the recipe's mixture names; the others pass unchanged."""
+    recipe = context.recipe
+    chosen: dict[str, list[Fate]] = {}
+    rest = []
+    for fate in fates:
+        source = fate.part.source
+        if source in recipe.mixture.rates or source in recipe.mixture.limits:
+            chosen.setdefault(source, []).append(fate)
+        else:
+            rest.append(fate)
+    tasks = []
+    for source, members in chosen.items():
+        rate, limit = recipe.mixture.rates.get(source), recipe.mixture.limits.get(source)
+        name = fingerprint(
+            ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit], [[f.part.records, f.screen, f.dedup] for f in members]
+        )
+        outputs = tuple(fate.part.attributes("mixture", name) for fate in members)
+        tasks.append(MixtureTask(context.store.work.uri, tuple(members), recipe.seed, rate, limit, outputs))
+        rest += [
+            Fate(f.part, f.screen, f.dedup, path, f.ingested) for f, path in zip(members, outputs, strict=True)
+        ]
+    if tasks:
+        run_pass(context, "mixture", mix_source, tasks)
+    return sorted(rest, key=lambda fate: fate.part)
+
+
+def mix_source(task: MixtureTask) -> None:
+    """Drop rows by a keyed draw, then all but the `limit` smallest draws."""
+    store = Store(Location(task.work))
+    alive = [[row["id"] for row in outcomes(store, fate) if row["outcome"] == "kept"] for fate in task.fates]
+    draws = {identity: keyed_unit(task.seed, "mixture", identity) for ids in alive for identity in ids}
+    kept = {identity: draw for identity, draw in draws.items() if task.rate is None or draw < task.rate}
+    if task.limit is not None:
+        kept = dict(sorted(kept.items(), key=lambda item: (item[1], item[0]))[: task.limit])
+    for fate, path in zip(task.fates, task.outputs, strict=True):
+        marks = []
+        for row in outcomes(store, fate):
+            mark: dict[str, Any] = {"id": row["id"]}
+            if row["outcome"] == "kept" and row["id"] not in kept:
+                rule = f"rate={task.rate}, limit={task.limit}"
+                mark |= {"reason": "not_sampled", "detail": f"draw={draws[row['id']]:.6f}; {rule}"}
+            marks.append(mark)
+        store.write(path, pa.Table.from_pylist(marks, schema=MIXED))
+
+
+def outcomes(store: Store, fate: Fate) -> list[dict[str, Any]]:
+    """Return one ledger row (without source columns) per record of a part: the first verdict wins."""
+    rows = store.read(fate.screen).select(["id", "outcome", "stage", "reason", "detail"]).to_pylist()
+    for stage, path in (("dedup", fate.dedup), ("mixture", fate.mixture)):
+        if path is None:
+            continue
+        for row, verdict in zip(rows, store.read(path).to_pylist(), strict=True):
+            if row["outcome"] is None and verdict["reason"] is not None:
+                row |= {"outcome": "dropped", "stage": stage, "reason": verdict["reason"], "detail": verdict["detail"]}
+                row["winner"] = verdict.get("winner")
+    for row in rows:
+        row.setdefault("winner", None)
+        row["outcome"] = row["outcome"] or "kept"
+    return rows
+
+
+@dataclass(frozen=True)
+class LedgerTask:
+    """The final word on one part's rows."""
+
+    work: str
+    fate: Fate
+    output: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """One ledger part."""
+        return (self.output,)
+
+
+def run_ledger(
+    context: Context, fates: Sequence[Fate], only_sources: frozenset[str] | set[str] | None = None
+) -> dict[Part, str]:
+    """Write the ledger; returns each part's ledger path.
+
+    A whole run owns the folder; with `only_sources` the parts of other sources stay.
+    """
+    tasks, paths = [], {}
+    for fate in sorted(fates, key=lambda fate: fate.part):
+        inputs = [fate.part.records, fate.screen, fate.dedup, fate.mixture]
+        name = fingerprint(["ledger", LEDGER_VERSION], inputs)
+        paths[fate.part] = f"ledger/part-{fate.part.source}-{fate.part.number:05d}-{name}.parquet"
+        tasks.append(LedgerTask(context.store.work.uri, fate, paths[fate.part]))
+    run_pass(
+        context,
+        "ledger",
+        write_ledger,
+        tasks,
+        owns=lambda name: only_sources is None or name.rsplit("-", 2)[0].removeprefix("part-") in only_sources,
+    )
+    return paths
+
+
+def write_ledger(task: LedgerTask) -> None:
+    """Join verdicts and quarantine of one part into ledger rows: records first, then quarantine."""
+    store = Store(Location(task.work))
+    rows = outcomes(store, task.fate)
+    source = task.fate.part.source
+    if task.fate.ingested:
+        references = store.read(task.fate.part.records, ["source_ref"]).column("source_ref").to_pylist()
+        for row, reference in zip(rows, references, strict=True):
+            row |= {"source": source, "source_ref": reference}
+        for lost in store.read(task.fate.part.quarantine).to_pylist():
+            rows.append({name: lost.get(name) for name in LEDGER.names} | {"outcome": "quarantined", "winner": None})
+    else:
+        references = store.read(task.fate.screen, ["source_ref"]).column("source_ref").to_pylist()
+        for row, reference in zip(rows, references, strict=True):
+            row |= {"source": source, "source_ref": reference}
+    store.write(task.output, pa.Table.from_pylist(rows, schema=LEDGER))
+
+
+def check_quarantine(context: Context, tasks: Sequence[IngestTask]) -> None:
+    """Stop the run where a source lost more rows to quarantine than its budget allows."""
+    lost: dict[str, Counter[str]] = {}
+    read: Counter[str] = Counter()
+    for task in tasks:
+        reasons = context.store.read(task.part.quarantine, ["reason"]).column("reason").to_pylist()
+        lost.setdefault(task.part.source, Counter()).update(reasons)
+        read[task.part.source] += task.take
+    for use in context.recipe.sources:
+        total = sum(lost.get(use.name, Counter()).values())
+        if total > use.max_quarantined * read[use.name]:
+            most = ", ".join(f"{reason} {count}" for reason, count in lost[use.name].most_common(3))
+            raise StageError(
+                f"source {use.name!r}: {total} of {read[use.name]} rows are in quarantine ({most}), more than "
+                f"sources.{use.name}.max_quarantined={use.max_quarantined}. Look at the work folder's "
+                f"quarantine/{use.name}/, mend the files or raise that key, and run again"
+            )
+
+
+def check_drops(context: Context, screens: Mapping[Part, str]) -> None:
+    """Stop the run where a filter dropped more of a source than its `max_drop` allows."""
+    rails = {module.NAME: (use.use, params.max_drop) for use in context.recipe.filters for module, params in [use.load()]}
+    rows: Counter[str] = Counter()
+    drops: Counter[tuple[str, str]] = Counter()
+    examples: dict[tuple[str, str], list[str]] = {}
+    for part, path in screens.items():
+        table = context.store.read(path, ["id", "stage", "reason", "detail"])
+        rows[part.source] += table.num_rows
+        for row in table.filter(pc.is_valid(table.column("stage"))).to_pylist():
+            key = (part.source, row["stage"])
+            drops[key] += 1
+            if len(examples.setdefault(key, [])) < 5:
+                examples[key].append(f"  {row['id']}  {row['reason']}  {row['detail']}")
+    for (source, stage), count in sorted(drops.items()):
+        if stage in rails and count > rails[stage][1] * rows[source]:
+            use, rail = rails[stage]
+            shown = "\n".join(examples[(source, stage)])
+            raise StageError(
+                f"filter {use!r} drops {count} of {rows[source]} rows of source {source!r}, more than "
+                f"filters.{use}.with.max_drop={rail}. Five of them:\n{shown}\nMend the thresholds or raise that key, "
+                "and run again"
+            )
+
+
+def close_books(
+    context: Context, fates: Sequence[Fate], ledgers: Mapping[Part, str], expected: Mapping[str, int]
+) -> dict[str, SourceBooks]:
+    """Re-read the ledger from disk, check that it balances, and return the books per source."""
+    store = context.store
+    ledger = pa.concat_tables([store.read(path) for path in ledgers.values()])
+    balance(ledger, expected)
+    books = draw_books(ledger)
+    notes: dict[str, Counter[str]] = {}
+    sizes: Counter[str] = Counter()
+    for fate in fates:
+        table = store.read(fate.part.ingest, ["id", "notes", "file_bytes"])
+        kept = {row["id"] for row in store.read(ledgers[fate.part]).to_pylist() if row["outcome"] == "kept"}
+        for row in table.to_pylist():
+            notes.setdefault(fate.part.source, Counter()).update(row["notes"])
+            if row["id"] in kept and fate.ingested:
+                sizes[fate.part.source] += sum(row["file_bytes"])
+    return {
+        source: book.model_copy(
+            update={"notes": dict(sorted(notes.get(source, Counter()).items())), "image_bytes": sizes[source]}
+        )
+        for source, book in books.items()
+    }

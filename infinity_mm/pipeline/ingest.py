@@ -1,0 +1,219 @@
+"""Ingestion: raw files to records, one split at a time, with memory bounded by a row group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from infinity_mm.errors import StageError
+from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.images import ImageFacts, ImageFault, ImageLimits, measure_image
+from infinity_mm.ledger import QUARANTINE
+from infinity_mm.pipeline.parts import Part
+from infinity_mm.pipeline.passes import Context, run_pass
+from infinity_mm.record import record_id
+from infinity_mm.recipe import SourceUse
+from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, to_table, validate_records
+from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Sample, Source, Split
+from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.sources.images import ImageStore
+from infinity_mm.store import Store
+
+#: Raised whenever ingestion itself would write other bytes for the same samples.
+VERSION = 1
+STAGE = "ingest"
+#: Characters of a raw row that the quarantine keeps.
+SNIPPET = 4_096
+
+_SUFFIXES = {"jpeg": {"jpg", "jpeg", "jpe", "jfif"}, "tiff": {"tif", "tiff"}}
+
+
+@dataclass(frozen=True)
+class IngestTask:
+    """One split of one source."""
+
+    work: str
+    root: str
+    part: Part
+    split: Split
+    #: Raw rows to take from the split: fewer than it holds only where a limit cuts it.
+    take: int
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Records, what was measured with them, and what could not be read."""
+        return (self.part.quarantine, self.part.ingest, self.part.records)
+
+
+def make_tasks(work: Location, use: SourceUse, source: Source, plan: Plan) -> list[IngestTask]:
+    """Cut a source's plan into tasks; pure."""
+    digests = dict(plan.files)
+    left = use.limit
+    tasks = []
+    for number, split in enumerate(plan.splits):
+        take = split.rows if left is None else min(left, split.rows)
+        if take == 0:
+            break
+        name = fingerprint(
+            [STAGE, VERSION, source.card.name, source.version, source.reader.version, repr(source.reader)],
+            [source.card.license, source.card.category, source.card.language, list(source.image_roots)],
+            [split.file, digests[split.file], split.start, split.stop, split.first, take],
+            ImageLimits(),
+        )
+        part = Part(source.card.name, number, name)
+        tasks.append(IngestTask(work.uri, use.root, part, split, take))
+        left = None if left is None else left - take
+    return tasks
+
+
+def run_ingest(context: Context, tasks: list[IngestTask]) -> None:
+    """Ingest every split that is not there yet."""
+    run_pass(context, STAGE, ingest_split, tasks)
+
+
+def ingest_split(task: IngestTask) -> None:
+    """Read one split and write its records, measurements and quarantine."""
+    store = Store(Location(task.work))
+    source = load_source(task.part.source)
+    ingestor = Ingestor(source, ImageStore(Location(task.root), source.image_roots), ImageLimits())
+    rejected: list[dict[str, Any]] = []
+    read = 0
+    with (
+        store.writer(task.part.records, RECORDS) as records,
+        store.writer(task.part.ingest, INGEST_ATTRIBUTES) as attributes,
+    ):
+        for raw in islice(source.reader.read(Location(task.root), task.split), task.take):
+            read += 1
+            made = ingestor.interpret(task.split.file, raw)
+            if isinstance(made, Made):
+                size = sum(made.attributes["file_bytes"]) + 1_000
+                records.add(made.record, size)
+                attributes.add(made.attributes, 500)
+            else:
+                rejected.append(made)
+        if read != task.take:
+            raise StageError(
+                f"{task.part.source}: {task.split.file} rows {task.split.first}.. were planned as {task.take}, "
+                f"{read} were read; the file changed meanwhile: run again"
+            )
+        store.write(task.part.quarantine, to_table(rejected, QUARANTINE))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished record and what was measured with it."""
+
+    record: dict[str, Any]
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ingestor:
+    """Turns raw rows of one source into records; the only state is the open archives of `images`."""
+
+    source: Source
+    images: ImageStore
+    limits: ImageLimits
+
+    def interpret(self, file: str, raw: Raw) -> Made | dict[str, Any]:
+        """Return a record with its measurements, or a quarantine row."""
+        if raw.row is None:
+            fault = raw.error or Quarantine("unexpected_row", "the reader gave neither a row nor a reason")
+            return self._reject(file, raw, fault)
+        sample = self.source.parse(raw.row)
+        if isinstance(sample, Quarantine):
+            return self._reject(file, raw, sample)
+        pictures = list(self._pictures(sample))
+        for picture in pictures:
+            if isinstance(picture, Quarantine):
+                return self._reject(file, raw, replace(picture, source_id=sample.source_id))
+        found = [picture for picture in pictures if not isinstance(picture, Quarantine)]
+        made = self._assemble(file, raw, sample, found)
+        fault_text = validate_records([made.record])[0]
+        if fault_text is not None:
+            return self._reject(file, raw, Quarantine("invalid_record", fault_text, sample.source_id))
+        return made
+
+    def _pictures(self, sample: Sample) -> Iterator[tuple[ImageRef, bytes, ImageFacts] | Quarantine]:
+        for reference in sample.images:
+            data = self.images.resolve(reference)
+            if isinstance(data, Quarantine):
+                yield data
+                return
+            facts = measure_image(data, self.limits)
+            if isinstance(facts, ImageFault):
+                where = reference.uri or reference.path or "embedded picture"
+                yield Quarantine(facts.reason, f"{where}: {facts.detail}")
+                return
+            yield reference, data, facts
+
+    def _assemble(
+        self, file: str, raw: Raw, sample: Sample, pictures: list[tuple[ImageRef, bytes, ImageFacts]]
+    ) -> Made:
+        card = self.source.card
+        facts = [fact for _, _, fact in pictures]
+        uris = [reference.uri or reference.path or "" for reference, _, _ in pictures]
+        notes = [*sample.notes]
+        if any(_suffix_lies(uri, fact.format) for uri, fact in zip(uris, facts, strict=True)):
+            notes.append("suffix_mismatch")
+        identity = _identify(card.name, file, raw, sample.source_id)
+        category = sample.category or card.category
+        record = {
+            "id": identity,
+            "source": card.name,
+            "source_id": sample.source_id,
+            "source_ref": f"{file}#{raw.locator}",
+            "category": category,
+            "license": sample.license or card.license,
+            "language": sample.language or card.language,
+            "images": [
+                {"sha256": f.sha256, "width": f.width, "height": f.height, "format": f.format, "uri": uri}
+                for uri, f in zip(uris, facts, strict=True)
+            ],
+            "image_bytes": [data for _, data, _ in pictures],
+            "messages": [message.model_dump() for message in sample.messages],
+            "parent": None,
+            "extra": orjson.dumps(dict(sample.extra), option=orjson.OPT_SORT_KEYS, default=str).decode(),
+        }
+        return Made(record, {"id": identity, "category": category, "notes": notes, **columns_of(facts)})
+
+    def _reject(self, file: str, raw: Raw, fault: Quarantine) -> dict[str, Any]:
+        name = self.source.card.name
+        return {
+            "id": _identify(name, file, raw, fault.source_id),
+            "source": name,
+            "source_id": fault.source_id,
+            "source_ref": f"{file}#{raw.locator}",
+            "stage": STAGE,
+            "reason": fault.reason,
+            "detail": fault.detail,
+            "raw": raw.snippet[:SNIPPET],
+        }
+
+
+def columns_of(facts: list[ImageFacts]) -> dict[str, list[Any]]:
+    """Return the list columns of `INGEST_ATTRIBUTES` for one record's pictures."""
+    names = ("width", "height", "mode", "frames", "file_bytes", "pixel_sha256", "phash", "luma_std", "thumb")
+    return {name: [getattr(fact, name) for fact in facts] for name in names}
+
+
+def _identify(source: str, file: str, raw: Raw, source_id: str) -> str:
+    return record_id(source, file, f"{source_id}\x1e{raw.digest}", raw.repeat)
+
+
+def _suffix_lies(uri: str, format_name: str) -> bool:
+    suffix = PurePosixPath(uri.partition("?")[0]).suffix.lower().lstrip(".")
+    return bool(suffix) and suffix.isalpha() and suffix not in _SUFFIXES.get(format_name, {format_name})
+
+
+def count_quarantined(store: Store, part: Part) -> int:
+    """Return how many raw rows of a part's split did not become records."""
+    table: pa.Table = store.read(part.quarantine, ["id"])
+    return int(table.num_rows)

@@ -1,0 +1,64 @@
+"""One source to unified records, alone: the first passes of the main job, and a ledger of them."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+from infinity_mm.dedup.params import DedupParams
+from infinity_mm.engine import Engine
+from infinity_mm.errors import SourceError
+from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.lock import exclusive
+from infinity_mm.manifest import Manifest
+from infinity_mm.pipeline.books import Fate, close_books, run_ledger
+from infinity_mm.pipeline.ingest import make_tasks, run_ingest
+from infinity_mm.pipeline.passes import Context
+from infinity_mm.pipeline.planning import make_task, run_planning
+from infinity_mm.pipeline.run import RunOptions
+from infinity_mm.pipeline.screening import run_identity, run_screen
+from infinity_mm.progress import Reporter
+from infinity_mm.recipe import Recipe, SourceUse
+from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.store import Store
+from infinity_mm.versions import versions
+
+
+def ingest_only(use: SourceUse, work: Location, options: RunOptions) -> Manifest:
+    """Ingest one source into `work`, beside whatever other sources are there.
+
+    Raises `SourceError` for an unknown source, a missing root, or a root without annotation files.
+    """
+    began = time.monotonic()
+    source = load_source(use.name)
+    if not Location(use.root).is_dir():
+        raise SourceError(f"--root: no folder at {Location(use.root)}")
+    recipe = Recipe(name=f"ingest-{use.name}".replace("_", "-"), sources=(use,), dedup=DedupParams(mode="off"))
+    make_task(Store(work), use, recipe.partition_rows)  # without annotation files, fail before Ray starts
+    with exclusive(work), Engine(options.address, options.workers) as engine:
+        context = Context(Store(work), engine, Reporter(options.quiet), recipe)
+        plan = run_planning(context)[use.name]
+        tasks = make_tasks(work, use, source, plan)
+        run_ingest(context, tasks)
+        parts = [task.part for task in tasks]
+        screens = run_screen(context, run_identity(context, parts), {part: {"ingest": part.ingest} for part in parts})
+        fates = [Fate(part, screens[part]) for part in parts]
+        ledgers = run_ledger(context, fates, only_sources={use.name})
+        books = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})
+        manifest = Manifest(
+            name=recipe.name,
+            recipe=recipe.model_dump(mode="json", by_alias=True),
+            recipe_fingerprint=fingerprint(recipe),
+            seed=recipe.seed,
+            versions=versions(),
+            inputs={use.name: dict(plan.files)},
+            books=books,
+            stages=tuple(context.stages),
+            exports=(),
+            synthesis=None,
+            seconds=round(time.monotonic() - began, 3),
+            driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
+        context.store.at("manifest.json").write_bytes(manifest.model_dump_json(indent=1).encode())
+        return manifest

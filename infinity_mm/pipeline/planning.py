@@ -1,0 +1,74 @@
+"""Planning: which files a source has, and how they are cut. Streams every annotation file once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.passes import Context, run_pass
+from infinity_mm.recipe import SourceUse
+from infinity_mm.sources.base import Plan, Source, Split
+from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.sources.families.files import find_files
+from infinity_mm.store import Store
+
+
+@dataclass(frozen=True)
+class PlanTask:
+    """One source to be cut."""
+
+    work: str
+    root: str
+    source: str
+    files: tuple[str, ...]
+    rows: int
+    output: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The plan, as JSON."""
+        return (self.output,)
+
+
+def run_planning(context: Context) -> dict[str, Plan]:
+    """Plan every source of the recipe; a plan is reused while its files keep size and time."""
+    tasks = [make_task(context.store, use, context.recipe.partition_rows) for use in context.recipe.sources]
+    run_pass(context, "plan", plan_source, tasks)
+    return {task.source: read_plan(context.store, task.output) for task in tasks}
+
+
+def make_task(store: Store, use: SourceUse, rows: int) -> PlanTask:
+    """Name a source's plan by the listing of its annotation files; raises `SourceError` without any."""
+    source = load_source(use.name)
+    patterns = use.files or source.card.files
+    root = Location(use.root)
+    listing = [[path, (root / path).size(), (root / path).modified_ns()] for path in list_files(source, root, patterns)]
+    name = fingerprint(["plan", source.reader.version, repr(source.reader), rows], [use.root, list(patterns)], listing)
+    return PlanTask(store.work.uri, use.root, use.name, tuple(patterns), rows, f"state/plans/{use.name}/{name}.json")
+
+
+def list_files(source: Source, root: Location, patterns: tuple[str, ...]) -> list[str]:
+    """Return the annotation files of a source, relative to its root."""
+    return list(find_files(root, patterns, source.reader.suffixes))
+
+
+def plan_source(task: PlanTask) -> None:
+    """Cut one source's files and write the plan."""
+    store = Store(Location(task.work))
+    source = load_source(task.source)
+    prepare_to = store.at(task.output.removesuffix(".json"))
+    plan = source.reader.plan(Location(task.root), task.files, prepare_to, task.rows)
+    store.at(task.output).write_bytes(orjson.dumps(asdict(plan)))
+
+
+def read_plan(store: Store, path: str) -> Plan:
+    """Read a plan back."""
+    tree = orjson.loads(store.at(path).read_bytes())
+    splits = tuple(
+        Split(**{**split, "repeats": tuple((place, number) for place, number in split["repeats"])})
+        for split in tree["splits"]
+    )
+    return Plan(splits, tuple((name, digest) for name, digest in tree["files"]))

@@ -1,0 +1,112 @@
+"""The main job from recipe to manifest; running it again resumes it."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass
+
+from infinity_mm.engine import Engine
+from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.lock import exclusive
+from infinity_mm.manifest import Manifest
+from infinity_mm.pipeline.books import (
+    Fate,
+    check_drops,
+    check_quarantine,
+    close_books,
+    run_ledger,
+    run_mixture,
+)
+from infinity_mm.pipeline.deduplication import run_dedup
+from infinity_mm.pipeline.exporting import run_exports
+from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
+from infinity_mm.pipeline.parts import SYNTHETIC
+from infinity_mm.pipeline.passes import Context
+from infinity_mm.pipeline.planning import run_planning
+from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
+from infinity_mm.pipeline.synthesis import run_synthesis
+from infinity_mm.progress import Reporter
+from infinity_mm.recipe import Recipe
+from infinity_mm.report import write_report
+from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.store import Store
+from infinity_mm.versions import versions
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run, as opposed to what: none of these changes the result."""
+
+    #: Ray address; None starts an embedded node.
+    address: str | None = None
+    #: CPUs of the embedded node; None takes all.
+    workers: int | None = None
+    quiet: bool = False
+
+
+def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
+    """Run the recipe in `work` and return the manifest that was written there.
+
+    Raises `JobError` subclasses; what was finished by then stays, and the same call goes on from it.
+    """
+    began = time.monotonic()
+    with exclusive(work), Engine(options.address, options.workers) as engine:
+        context = Context(Store(work), engine, Reporter(options.quiet), recipe)
+        manifest = _curate(context, began)
+        write_report(context.store, manifest)
+        return manifest
+
+
+def _curate(context: Context, began: float) -> Manifest:
+    recipe, store = context.recipe, context.store
+    plans = run_planning(context)
+    tasks: list[IngestTask] = []
+    for use in recipe.sources:
+        tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name])
+    tasks.sort(key=lambda task: task.part)
+    run_ingest(context, tasks)
+    check_quarantine(context, tasks)
+    parts = [task.part for task in tasks]
+    identity = run_identity(context, parts)
+    measured = run_measure(context, parts)
+    screens = run_screen(context, identity, measured)
+    check_drops(context, screens)
+    duplicates = run_dedup(context, measured, screens)
+    fates = [Fate(part, screens[part], duplicates.get(part)) for part in parts]
+    expected = _planned_rows(tasks)
+    synthesis = None
+    if recipe.synth is not None:
+        made, attempts, synthesis = run_synthesis(context, fates)
+        fates += made
+        expected[SYNTHETIC] = attempts
+    fates = run_mixture(context, fates)
+    ledgers = run_ledger(context, fates)
+    books = close_books(context, fates, ledgers, expected)
+    exports = run_exports(context, fates, ledgers)
+    manifest = Manifest(
+        name=recipe.name,
+        recipe=recipe.model_dump(mode="json", by_alias=True),
+        recipe_fingerprint=fingerprint(recipe),
+        seed=recipe.seed,
+        versions=versions(),
+        inputs={name: dict(plan.files) for name, plan in sorted(plans.items())},
+        books=books,
+        stages=tuple(context.stages),
+        exports=exports,
+        synthesis=synthesis,
+        seconds=round(time.monotonic() - began, 3),
+        driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+    store.at("manifest.json").write_bytes(manifest.model_dump_json(indent=1).encode())
+    return manifest
+
+
+def _planned_rows(tasks: list[IngestTask]) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for task in tasks:
+        rows[task.part.source] = rows.get(task.part.source, 0) + task.take
+    return rows
+
+

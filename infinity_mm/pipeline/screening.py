@@ -1,0 +1,188 @@
+"""Identity, measurements and screens: attributes beside the records, verdicts from attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from infinity_mm.dedup import signature
+from infinity_mm.dedup.params import SignatureParams
+from infinity_mm.filters.base import Filter, FilterParams, Verdict
+from infinity_mm.filters.catalogue import load as load_filter
+from infinity_mm.filters.screen import SCREEN, screen
+from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.parts import Part
+from infinity_mm.pipeline.passes import Context, run_pass
+from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.store import Store
+
+IDENTITY = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        # The first row of the same file with the same native key; null for that row itself.
+        pa.field("duplicate_of", pa.string()),
+    ]
+)
+IDENTITY_VERSION = 1
+SCREEN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class IdentityTask:
+    """All parts of one source: native ids are compared inside each of its files."""
+
+    work: str
+    parts: tuple[Part, ...]
+    outputs: tuple[str, ...]
+
+
+def run_identity(context: Context, parts: Sequence[Part]) -> dict[Part, str]:
+    """Find repeated native ids; returns the attribute path of every part."""
+    by_source: dict[str, list[Part]] = {}
+    for part in parts:
+        by_source.setdefault(part.source, []).append(part)
+    paths: dict[Part, str] = {}
+    tasks = []
+    for members in by_source.values():
+        name = fingerprint(["identity", IDENTITY_VERSION], [part.fingerprint for part in members])
+        own = {part: part.attributes("identity", name) for part in members}
+        paths |= own
+        tasks.append(IdentityTask(context.store.work.uri, tuple(members), tuple(own.values())))
+    run_pass(context, "identity", find_repeats, tasks)
+    return paths
+
+
+def find_repeats(task: IdentityTask) -> None:
+    """Mark each row whose native key was seen before in the same file of a source with unique keys.
+
+    Byte-identical rows are left to deduplication, which names them for what they are.
+    """
+    store = Store(Location(task.work))
+    unique = task.parts[0].source != "synthetic" and load_source(task.parts[0].source).card.unique_ids
+    first: dict[tuple[str, str], str] = {}
+    for part, path in zip(task.parts, task.outputs, strict=True):
+        rows = store.read(part.records, ["id", "source_id", "source_ref"]).to_pylist()
+        marks: list[dict[str, Any]] = []
+        for row in rows:
+            key = (row["source_ref"].partition("#")[0], row["source_id"])
+            seen = first.setdefault(key, row["id"]) if unique and row["source_id"] else row["id"]
+            marks.append({"id": row["id"], "duplicate_of": None if seen == row["id"] else seen})
+        store.write(path, pa.Table.from_pylist(marks, schema=IDENTITY))
+
+
+@dataclass(frozen=True)
+class MeasureTask:
+    """The measurements of one part: several stages in one reading of the records."""
+
+    work: str
+    part: Part
+    #: (filter name or "signature", parameters as JSON-able dict items, output path).
+    stages: tuple[tuple[str, str, str], ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """One attribute file per stage."""
+        return tuple(path for _, _, path in self.stages)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Where the attributes of each part are: stage -> path."""
+
+    paths: dict[Part, dict[str, str]]
+
+
+def run_measure(context: Context, parts: Sequence[Part]) -> dict[Part, dict[str, str]]:
+    """Measure every part for every filter of the recipe and for deduplication."""
+    measuring: list[tuple[str, int, FilterParams | SignatureParams, dict[str, Any]]] = []
+    for use in context.recipe.filters:
+        module, params = use.load()
+        if module.READS:
+            measuring.append((use.use, module.VERSION, params, params.model_dump(include=set(params.MEASURED))))
+    if context.recipe.dedup.mode != "off":
+        params = context.recipe.dedup.signature
+        measuring.append((signature.NAME, signature.VERSION, params, params.model_dump()))
+    tasks, paths = [], {}
+    for part in parts:
+        stages = []
+        for name, version, given, matters in measuring:
+            path = part.attributes(name, fingerprint([name, version], matters, part.fingerprint))
+            stages.append((name, given.model_dump_json(), path))
+        paths[part] = {name: path for name, _, path in stages} | {"ingest": part.ingest}
+        tasks.append(MeasureTask(context.store.work.uri, part, tuple(stages)))
+    run_pass(context, "measure", measure_part, tasks)
+    return paths
+
+
+def measure_part(task: MeasureTask) -> None:
+    """Read the columns that the missing stages need, once, and write one file per stage."""
+    store = Store(Location(task.work))
+    missing = set(store.missing(task.outputs))
+    stages = [stage for stage in task.stages if stage[2] in missing]
+    modules: list[Any] = [signature if name == signature.NAME else load_filter(name) for name, _, _ in stages]
+    columns = sorted({"id", "category"}.union(*(module.READS for module in modules)))
+    records = store.read(task.part.records, columns)
+    for module, (name, params_json, path) in zip(modules, stages, strict=True):
+        kind = SignatureParams if name == signature.NAME else module.Params
+        table = module.measure(records, kind.model_validate_json(params_json))
+        store.write(path, table.cast(module.ATTRIBUTES))
+
+
+@dataclass(frozen=True)
+class ScreenTask:
+    """The verdicts of all filters on one part."""
+
+    work: str
+    identity: str
+    #: Attribute stage -> path.
+    attributes: tuple[tuple[str, str], ...]
+    #: (filter name, parameters as JSON), in the recipe's order.
+    filters: tuple[tuple[str, str], ...]
+    output: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """One file of verdicts."""
+        return (self.output,)
+
+
+def run_screen(
+    context: Context, identity: dict[Part, str], measured: dict[Part, dict[str, str]]
+) -> dict[Part, str]:
+    """Judge every part; returns the path of its verdicts."""
+    filters = tuple((use.use, use.load()[1].model_dump_json()) for use in context.recipe.filters)
+    versions = [[use.use, use.load()[0].VERSION] for use in context.recipe.filters]
+    tasks, paths = [], {}
+    for part, attributes in measured.items():
+        inputs = {"identity": identity[part], **attributes}
+        name = fingerprint(["screen", SCREEN_VERSION], [list(f) for f in filters], versions, inputs)
+        paths[part] = part.attributes("screen", name)
+        tasks.append(
+            ScreenTask(
+                context.store.work.uri, identity[part], tuple(sorted(attributes.items())), filters, paths[part]
+            )
+        )
+    run_pass(context, "screen", screen_part, tasks)
+    return paths
+
+
+def screen_part(task: ScreenTask) -> None:
+    """Write outcome, stage, reason and detail per row; null where the row lives on."""
+    store = Store(Location(task.work))
+    loaded: list[tuple[Filter, FilterParams]] = []
+    for name, params_json in task.filters:
+        module = load_filter(name)
+        loaded.append((module, module.Params.model_validate_json(params_json)))
+    needed = {stage for module, _ in loaded for stage in module.FROM} | {"ingest"}
+    tables = {stage: store.read(path) for stage, path in task.attributes if stage in needed}
+    repeats = store.read(task.identity).column("duplicate_of").to_pylist()
+    verdicts = screen(tables, loaded).to_pylist()
+    for verdict, winner in zip(verdicts, repeats, strict=True):
+        if winner is not None:
+            mark = Verdict("duplicate_id", f"the native id belongs to {winner} already")
+            verdict |= {"outcome": mark.outcome, "stage": "identity", "reason": mark.reason, "detail": mark.detail}
+    store.write(task.output, pa.Table.from_pylist(verdicts, schema=SCREEN))

@@ -1,0 +1,218 @@
+"""Recipes: one strict YAML file says what a run does.
+
+Everything that can be wrong is found here, before any work starts, and reported with the file, the
+key and the nearest valid name. Relative roots are relative to the recipe's own folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from infinity_mm.dedup.params import DedupParams
+from infinity_mm.errors import RecipeError
+from infinity_mm.filters.base import Filter, FilterParams
+from infinity_mm.filters.catalogue import load as load_filter
+from infinity_mm.frozen import Frozen
+from infinity_mm.fs import Location
+from infinity_mm.nearest import nearest
+from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.synth.params import SynthParams
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+
+
+class SourceUse(Frozen):
+    """One source of a recipe."""
+
+    #: Catalogue name; `infinity-mm sources` lists them.
+    name: str
+    #: Folder or URI that holds the publisher's files.
+    root: str
+    #: Read only the first so many raw rows.
+    limit: int | None = Field(default=None, gt=0)
+    #: Lower numbers win when rows of several sources are duplicates of each other.
+    priority: int = 100
+    #: Glob patterns of the annotation files, relative to the root; () takes the published names.
+    files: tuple[str, ...] = ()
+    #: The run stops when a larger share of the source's rows is quarantined at ingest.
+    max_quarantined: Share = 0.5
+
+
+class FilterUse(Frozen):
+    """One filter of a recipe, with its thresholds."""
+
+    use: str
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+
+    def load(self) -> tuple[Filter, FilterParams]:
+        """Return the filter module and its validated thresholds."""
+        module = load_filter(self.use)
+        return module, module.Params.model_validate(self.with_)
+
+
+class Mixture(Frozen):
+    """How much of each source goes to the exports; draws are keyed by row id."""
+
+    #: Source -> share of its surviving rows to keep, 0 to 1.
+    rates: dict[str, Share] = Field(default_factory=dict)
+    #: Source -> at most so many of its surviving rows.
+    limits: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+
+
+class ExportUse(Frozen):
+    """One set of shards."""
+
+    name: Name
+    format: Literal["webdataset", "parquet"]
+    samples_per_shard: int = Field(default=10_000, gt=0)
+
+
+class Recipe(Frozen):
+    """A whole recipe."""
+
+    name: Name
+    seed: int = 17
+    sources: tuple[SourceUse, ...] = Field(min_length=1)
+    filters: tuple[FilterUse, ...] = ()
+    dedup: DedupParams = DedupParams()
+    synth: SynthParams | None = None
+    mixture: Mixture = Mixture()
+    export: tuple[ExportUse, ...] = ()
+    #: Raw rows per partition: the unit of work that a kill can lose.
+    partition_rows: int = Field(default=2_000, gt=0)
+
+    @field_validator("sources", "filters", "export")
+    @classmethod
+    def _names_once(cls, value: Sequence[SourceUse | FilterUse | ExportUse]) -> Any:
+        names = [item.use if isinstance(item, FilterUse) else item.name for item in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return value
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override and check a recipe; relative roots become absolute.
+
+    `overrides` are ``a.b=c`` texts: dotted keys, list elements by name (`sources.vqav2.limit=10`) or
+    number, values in YAML. Raises `RecipeError`.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path} is not YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise RecipeError(f"{path}: expected keys and values at the top, got {type(tree).__name__}")
+    for text in overrides:
+        _override(tree, text)
+    try:
+        recipe = Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise RecipeError(_explain(path, Recipe, error)) from error
+    _check_filters(path, recipe)
+    sources = tuple(_check_source(path, use) for use in recipe.sources)
+    _check_mixture(path, recipe)
+    return recipe.model_copy(update={"sources": sources})
+
+
+def _override(tree: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {text!r}: expected KEY=VALUE, for example --set synth.images=8")
+    node: Any = tree
+    steps = key.split(".")
+    for depth, step in enumerate(steps):
+        last = depth == len(steps) - 1
+        if isinstance(node, list):
+            index = _element(node, step, text)
+            if last:
+                node[index] = yaml.safe_load(value)
+            node = node[index]
+        elif isinstance(node, dict):
+            if last:
+                node[step] = yaml.safe_load(value)
+            elif node.get(step) is None:
+                node[step] = {}
+            node = node[step]
+        else:
+            raise RecipeError(f"--set {text!r}: {'.'.join(steps[:depth])!r} is a single value, it has no {step!r}")
+
+
+def _element(items: list[Any], step: str, text: str) -> int:
+    if step.isdigit() and int(step) < len(items):
+        return int(step)
+    names = [str(item.get("name", item.get("use"))) if isinstance(item, dict) else str(item) for item in items]
+    if step in names:
+        return names.index(step)
+    raise RecipeError(f"--set {text!r}: the recipe has no element {step!r} there; {nearest(step, names)}")
+
+
+def _check_source(path: Path, use: SourceUse) -> SourceUse:
+    load_source(use.name)
+    root = Location.of(use.root, base=path.resolve().parent)
+    if not root.is_dir():
+        raise RecipeError(f"{path}: sources.{use.name}.root: no folder at {root}")
+    return use.model_copy(update={"root": root.uri})
+
+
+def _check_filters(path: Path, recipe: Recipe) -> None:
+    for use in recipe.filters:
+        try:
+            use.load()
+        except ValidationError as error:
+            params = load_filter(use.use).Params
+            raise RecipeError(_explain(path, params, error, prefix=f"filters.{use.use}.with.")) from error
+
+
+def _check_mixture(path: Path, recipe: Recipe) -> None:
+    names = [use.name for use in recipe.sources] + ["synthetic"]
+    for key, table in (("rates", recipe.mixture.rates), ("limits", recipe.mixture.limits)):
+        for name in table:
+            if name not in names:
+                raise RecipeError(f"{path}: mixture.{key}.{name}: no such source here; {nearest(name, names)}")
+
+
+def _explain(path: Path, model: type[BaseModel], error: ValidationError, prefix: str = "") -> str:
+    lines = []
+    for fault in error.errors():
+        where = prefix + ".".join(str(step) for step in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            key = str(fault["loc"][-1])
+            lines.append(f"{path}: unknown key {where!r}; {nearest(key, _keys_at(model, fault['loc'][:-1]))}")
+        else:
+            got = "" if fault["type"] == "missing" else f", got {fault['input']!r}"
+            lines.append(f"{path}: {where}: {fault['msg']}{got}")
+    return "\n".join(lines)
+
+
+def _keys_at(model: type[BaseModel], steps: Sequence[int | str]) -> list[str]:
+    """Return the keys that the (nested) model accepts at a place of a validation error."""
+    kind: Any = model
+    for step in steps:
+        if isinstance(step, str) and isinstance(kind, type) and issubclass(kind, BaseModel):
+            by_alias = {field.alias or name: field for name, field in kind.model_fields.items()}
+            if step not in by_alias:
+                return []
+            kind = _model_in(by_alias[step].annotation)
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return []
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> Any:
+    """Return the model inside ``tuple[M, ...]``, ``M | None`` and the like."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation
+    for argument in get_args(annotation):
+        found = _model_in(argument)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return None

@@ -1,0 +1,132 @@
+"""The run folder: parts named by what made them, written aside and renamed whole.
+
+``<folder>/part-<number>-<fingerprint>.parquet``: the number orders the parts of one source, the
+fingerprint names stage, version, parameters and inputs. Whether work is done is asked of the file
+system and of nothing else, so a run can be killed at any moment and the same command goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infinity_mm.errors import StoreError
+from infinity_mm.fs import ASIDE, Location
+
+#: Rows of one row group; with `GROUP_BYTES` it bounds what a reader of single rows must load.
+GROUP_ROWS = 256
+#: Uncompressed bytes after which a row group is closed.
+GROUP_BYTES = 32 << 20
+
+
+def part_name(number: int, fingerprint: str) -> str:
+    """Return the file name of a part."""
+    return f"part-{number:05d}-{fingerprint}.parquet"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A run folder; `--work` of the commands."""
+
+    work: Location
+
+    def at(self, relative: str) -> Location:
+        """Return the location of a path inside the folder."""
+        return self.work / relative
+
+    def missing(self, paths: Iterable[str]) -> list[str]:
+        """Return those of the relative file paths that do not exist, listing each folder once."""
+        present: dict[str, set[str]] = {}
+        absent = []
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            if folder not in present:
+                present[folder] = set(self.at(folder).files())
+            if name not in present[folder]:
+                absent.append(path)
+        return absent
+
+    def sweep(self, folder: str, keep: Iterable[str], owns: Callable[[str], bool] = lambda name: True) -> int:
+        """Delete from `folder` what is not in `keep`: parts of other parameters, and half-written files.
+
+        `owns` says of a file name whether it is this pass's to delete; half-written files always are.
+        A folder thus always reads as one table (``folder/*.parquet``) of the newest run. Returns how
+        many files went.
+        """
+        wanted = set(keep)
+        gone = [name for name in self.at(folder).files() if name not in wanted and (name.startswith(ASIDE) or owns(name))]
+        for name in gone:
+            self.at(f"{folder}/{name}").delete()
+        return len([name for name in gone if not name.startswith(ASIDE)])
+
+    def read(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read a part, or some columns of it; raises `StoreError` where it is absent or damaged."""
+        location = self.at(path)
+        try:
+            with location.open_input() as stream:
+                return pq.read_table(stream, columns=None if columns is None else list(columns), use_threads=False)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StoreError(f"cannot read {location}: {error}; delete that file and run again") from error
+
+    def write(self, path: str, table: pa.Table) -> None:
+        """Write a part of small columns, whole or not at all."""
+        with self.at(path).write_whole() as stream:
+            pq.write_table(table, stream, compression="zstd", row_group_size=64 * 1024)
+
+    @contextmanager
+    def writer(self, path: str, schema: pa.Schema) -> Iterator[GroupWriter]:
+        """Open a part for writing row by row, with bounded memory; it appears at a clean exit."""
+        # Pictures are compressed already; zstd would only cost time on them.
+        compression = {leaf: "none" if leaf.startswith("image_bytes") else "zstd" for leaf in leaves(schema)}
+        with (
+            self.at(path).write_whole() as stream,
+            pq.ParquetWriter(stream, schema, compression=compression, use_dictionary=False) as parquet,
+        ):
+            writer = GroupWriter(parquet, schema)
+            yield writer
+            writer.flush()
+
+
+def leaves(schema: pa.Schema) -> list[str]:
+    """Return the Parquet column paths of a schema, e.g. ``messages.list.element.role``."""
+    found: list[str] = []
+
+    def descend(prefix: str, kind: pa.DataType) -> None:
+        if pa.types.is_struct(kind):
+            for field in kind:
+                descend(f"{prefix}.{field.name}", field.type)
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+            descend(f"{prefix}.list.element", kind.value_type)
+        else:
+            found.append(prefix)
+
+    for field in schema:
+        descend(field.name, field.type)
+    return found
+
+
+class GroupWriter:
+    """Collects rows and writes them as row groups of bounded rows and bytes."""
+
+    def __init__(self, parquet: pq.ParquetWriter, schema: pa.Schema) -> None:
+        self._parquet = parquet
+        self._schema = schema
+        self._rows: list[dict[str, object]] = []
+        self._bytes = 0
+
+    def add(self, row: dict[str, object], size: int) -> None:
+        """Add one row of about `size` bytes."""
+        self._rows.append(row)
+        self._bytes += size
+        if len(self._rows) >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected as one row group."""
+        if self._rows:
+            self._parquet.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows, self._bytes = [], 0
