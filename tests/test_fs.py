@@ -1,0 +1,50 @@
+import pytest
+
+from infinity_mm.errors import StoreError
+from infinity_mm.fs import ASIDE, Location
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    target = Location.of(tmp_path) / "a/b.bin"
+    with pytest.raises(RuntimeError), target.write_whole() as stream:
+        stream.write(b"half")
+        raise RuntimeError("killed")
+    assert not target.exists()
+    assert all(name.startswith(ASIDE) for name in (Location.of(tmp_path) / "a").files())
+    target.write_bytes(b"whole")
+    assert target.read_bytes() == b"whole"
+
+
+def test_overwriting_replaces(tmp_path):
+    target = Location.of(tmp_path) / "x"
+    target.write_bytes(b"1")
+    target.write_bytes(b"22")
+    assert (target.read_bytes(), target.size()) == (b"22", 2)
+
+
+def test_listing_is_sorted_relative_and_empty_for_a_missing_folder(tmp_path):
+    root = Location.of(tmp_path)
+    for name in ("b", "a", "sub/c"):
+        (root / name).write_bytes(b"")
+    assert root.files() == ["a", "b"]
+    assert root.files(recursive=True) == ["a", "b", "sub/c"]
+    assert root.folders() == ["sub"]
+    assert (root / "nothing").files() == []
+
+
+def test_relative_paths_are_made_absolute_and_uris_are_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Location.of("x").path == str(tmp_path / "x")
+    assert Location.of("s3://bucket/key/").uri == "s3://bucket/key"
+    assert Location.of("../y", base=tmp_path / "sub").path == str(tmp_path / "y")
+
+
+def test_an_unwritable_folder_is_a_store_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreError, match="file/below"):
+        (Location.of(tmp_path) / "file/below/x").write_bytes(b"")
+
+
+def test_size_of_nothing_is_a_store_error(tmp_path):
+    with pytest.raises(StoreError, match="no such file"):
+        (Location.of(tmp_path) / "x").size()
