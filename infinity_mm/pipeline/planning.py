@@ -52,7 +52,7 @@ def make_task(store: Store, use: SourceUse, rows: int) -> PlanTask:
 
 def list_files(source: Source, root: Location, patterns: tuple[str, ...]) -> list[str]:
     """Return the annotation files of a source, relative to its root."""
-    return list(find_files(root, patterns, source.reader.suffixes))
+    return list(find_files(root, patterns, source.reader.suffixes, getattr(source.reader, "ignored", ())))
 
 
 def plan_source(task: PlanTask) -> None:

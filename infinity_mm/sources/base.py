@@ -28,7 +28,7 @@ QuarantineReason = Literal[
     "missing_field",  # a documented key is absent, null or of another type
     "missing_image",  # the file or member that the row names does not exist
     "ambiguous_image",  # several files match the name equally well
-    "unsafe_path",  # absolute path, "..", or a link that leaves the root
+    "unsafe_path",  # absolute path, or one that climbs out with ".."
     "empty_image",  # zero bytes
     "undecodable_image",  # the content is no picture, or is cut
     "image_too_large",  # more pixels or bytes than the limits allow
@@ -154,6 +154,11 @@ class Reader(Protocol):
     @property
     def version(self) -> int:
         """Raised whenever the same files would give other rows; part of every fingerprint."""
+        ...
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Lower-case file name endings of annotation files, for roots where the published names are absent."""
         ...
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:

@@ -1,0 +1,1 @@
+"""Reader families: file formats that several sources share. They know formats; sources know fields."""
