@@ -58,7 +58,9 @@ class Store:
         many files went.
         """
         wanted = set(keep)
-        gone = [name for name in self.at(folder).files() if name not in wanted and (name.startswith(ASIDE) or owns(name))]
+        gone = [
+            name for name in self.at(folder).files() if name not in wanted and (name.startswith(ASIDE) or owns(name))
+        ]
         for name in gone:
             self.at(f"{folder}/{name}").delete()
         return len([name for name in gone if not name.startswith(ASIDE)])

@@ -38,7 +38,9 @@ def explain(work: str, identity: str, as_json: bool) -> None:
 
 def _show(out: Console, life: Life) -> None:
     row = life.ledger
-    verdict = f"{row['outcome']}" if row["outcome"] == "kept" else f"{row['outcome']} by {row['stage']}: {row['reason']}"
+    verdict = (
+        f"{row['outcome']}" if row["outcome"] == "kept" else f"{row['outcome']} by {row['stage']}: {row['reason']}"
+    )
     lines = [f"{row['id']}  {verdict}", f"  came from   {row['source']}: {row['source_ref']}"]
     if row["detail"]:
         lines.append(f"  decided by  {row['detail']}")
@@ -63,7 +65,9 @@ def _record_lines(record: dict[str, object]) -> list[str]:
     if record["parent"]:
         lines.append(f"  parent      {record['parent']}")
     if isinstance(images, list):
-        lines += [f"  image       {i['width']}x{i['height']} {i['format']}  {i['uri']}  {i['sha256'][:16]}" for i in images]
+        lines += [
+            f"  image       {i['width']}x{i['height']} {i['format']}  {i['uri']}  {i['sha256'][:16]}" for i in images
+        ]
     if isinstance(messages, list):
         lines += [f"  {m['role']:<11} {_clip(m['content'], 300)}" for m in messages]
     if record["extra"] != "{}":

@@ -35,7 +35,9 @@ def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
     """Yield what a person wants to know after the books."""
     if manifest.synthesis is not None:
         made = manifest.synthesis
-        noise = "; its weights are random, so its words are noise: only structure is real" if made.random_weights else ""
+        noise = (
+            "; its weights are random, so its words are noise: only structure is real" if made.random_weights else ""
+        )
         yield f"synthesis: {made.engine} {made.engine_version} ran {made.model} ({made.revision}){noise}"
     for export in manifest.exports:
         yield (

@@ -23,7 +23,9 @@ from infinity_mm.store import Store
 MIXTURE_VERSION = 1
 LEDGER_VERSION = 1
 
-MIXED = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+MIXED = pa.schema(
+    [pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string()), pa.field("detail", pa.string())]
+)
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,12 @@ def run_mixture(context: Context, fates: Sequence[Fate]) -> list[Fate]:
     for source, members in chosen.items():
         rate, limit = recipe.mixture.rates.get(source), recipe.mixture.limits.get(source)
         name = fingerprint(
-            ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit], [[f.part.records, f.screen, f.dedup] for f in members]
+            ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit],
+            [[f.part.records, f.screen, f.dedup] for f in members],
         )
         outputs = tuple(fate.part.attributes("mixture", name) for fate in members)
         tasks.append(MixtureTask(context.store.work.uri, tuple(members), recipe.seed, rate, limit, outputs))
-        rest += [
-            Fate(f.part, f.screen, f.dedup, path, f.ingested) for f, path in zip(members, outputs, strict=True)
-        ]
+        rest += [Fate(f.part, f.screen, f.dedup, path, f.ingested) for f, path in zip(members, outputs, strict=True)]
     if tasks:
         run_pass(context, "mixture", mix_source, tasks)
     return sorted(rest, key=lambda fate: fate.part)
@@ -189,7 +190,9 @@ def check_quarantine(context: Context, tasks: Sequence[IngestTask]) -> None:
 
 def check_drops(context: Context, screens: Mapping[Part, str]) -> None:
     """Stop the run where a filter dropped more of a source than its `max_drop` allows."""
-    rails = {module.NAME: (use.use, params.max_drop) for use in context.recipe.filters for module, params in [use.load()]}
+    rails = {
+        module.NAME: (use.use, params.max_drop) for use in context.recipe.filters for module, params in [use.load()]
+    }
     rows: Counter[str] = Counter()
     drops: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], list[str]] = {}

@@ -108,5 +108,3 @@ def _planned_rows(tasks: list[IngestTask]) -> dict[str, int]:
     for task in tasks:
         rows[task.part.source] = rows.get(task.part.source, 0) + task.take
     return rows
-
-

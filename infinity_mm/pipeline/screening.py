@@ -150,9 +150,7 @@ class ScreenTask:
         return (self.output,)
 
 
-def run_screen(
-    context: Context, identity: dict[Part, str], measured: dict[Part, dict[str, str]]
-) -> dict[Part, str]:
+def run_screen(context: Context, identity: dict[Part, str], measured: dict[Part, dict[str, str]]) -> dict[Part, str]:
     """Judge every part; returns the path of its verdicts."""
     filters = tuple((use.use, use.load()[1].model_dump_json()) for use in context.recipe.filters)
     versions = [[use.use, use.load()[0].VERSION] for use in context.recipe.filters]
@@ -162,9 +160,7 @@ def run_screen(
         name = fingerprint(["screen", SCREEN_VERSION], [list(f) for f in filters], versions, inputs)
         paths[part] = part.attributes("screen", name)
         tasks.append(
-            ScreenTask(
-                context.store.work.uri, identity[part], tuple(sorted(attributes.items())), filters, paths[part]
-            )
+            ScreenTask(context.store.work.uri, identity[part], tuple(sorted(attributes.items())), filters, paths[part])
         )
     run_pass(context, "screen", screen_part, tasks)
     return paths

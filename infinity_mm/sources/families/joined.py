@@ -24,7 +24,8 @@ _BROKEN = (ijson.JSONError, UnicodeDecodeError, OverflowError)
 
 
 class _Joins(Protocol):
-    suffixes: tuple[str, ...]
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...
 
     def pairs(self, files: tuple[str, ...]) -> list[tuple[str, str | None]]: ...
 
@@ -35,7 +36,7 @@ def _plan(reader: _Joins, root: Location, files: tuple[str, ...], prepare_to: Lo
     splits: list[Split] = []
     digests: list[tuple[str, str]] = []
     for file, partner in reader.pairs(find_files(root, files, reader.suffixes)):
-        prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file)}.jsonl"
+        prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
         with prepared.write_whole() as stream:
             for line in reader.join(root, file, partner):
                 stream.write(line)

@@ -20,6 +20,8 @@ from infinity_mm.sources.base import Quarantine, Raw, Split
 
 _CHUNK = 1 << 20
 SNIPPET = 4_096
+#: Under which a row of an object keyed by id finds its key.
+KEY = "__key__"
 #: Bytes at the start of a file that decide whether it is JSON Lines.
 _SNIFF = 1 << 20
 
@@ -188,7 +190,8 @@ def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str,
         with location.open_input() as stream:
             if kind == "object":
                 for key, value in ijson.kvitems(stream, path, use_float=True):
-                    yield f"key={key}", value, None
+                    row = {**value, KEY: key} if isinstance(value, dict) else value
+                    yield f"key={key}", row, None
                     count += 1
             else:
                 for value in ijson.items(stream, path, use_float=True):

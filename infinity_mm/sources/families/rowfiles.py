@@ -58,7 +58,7 @@ class RowFiles:
                 digests.append((file, scan.digest))
                 splits += scan.splits
             else:
-                prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file)}.jsonl"
+                prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
                 with prepared.write_whole() as stream:
                     for locator, row, fault in elements(location, self.inside):
                         stream.write(prepared_line(locator, row, fault))

@@ -67,7 +67,7 @@ def _members(location: Location, start: int, stop: int | None) -> Iterator[tuple
         with tarfile.open(fileobj=stream, mode="r:") as tar:
             while (member := tar.next()) is not None and (stop is None or member.offset < stop):
                 # Members are collected by tarfile; a tar of a million would fill the memory.
-                tar.members = []  # type: ignore[assignment]
+                tar.members = []  # type: ignore[attr-defined]
                 if member.isfile():
                     yield tar, member
 
@@ -75,14 +75,14 @@ def _members(location: Location, start: int, stop: int | None) -> Iterator[tuple
 def _scan(location: Location) -> tuple[list[tuple[str, int]], str]:
     """Return (key, offset of the first header) of every sample, in order, and a digest of all headers."""
     samples: list[tuple[str, int]] = []
-    digest = xxhash.xxh3_128(str(location.size()))
+    digest = xxhash.xxh3_128(str(location.size()).encode())
     end = 0
     try:
         for _, member in _members(location, 0, None):
             key, _ = key_of(member.name)
             if not samples or samples[-1][0] != key:
                 samples.append((key, member.offset))
-            digest.update(f"{member.name}\x1f{member.size}\x1f{member.offset}\x1f{member.mtime}")
+            digest.update(f"{member.name}\x1f{member.size}\x1f{member.offset}\x1f{member.mtime}".encode())
             end = member.offset_data + (member.size + 511) // 512 * 512
         if end > location.size():
             raise tarfile.ReadError("the last member is cut")
@@ -98,7 +98,7 @@ def _samples(location: Location, split: Split) -> Iterator[Raw]:
     key, done = "", 0
     try:
         for tar, member in _members(location, split.start, split.stop):
-            here, extension = key_of(member.name)
+            here, _ = key_of(member.name)
             if here != key and current:
                 yield _sample(key, current)
                 current, done = {}, done + 1

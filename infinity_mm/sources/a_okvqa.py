@@ -1,0 +1,54 @@
+"""A-OKVQA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infinity_mm.sources.answers import LETTER, ask, letter, options
+from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.fields import native_key, question_of
+
+
+def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """Multiple choice: the options stand in the question, the answer is a letter."""
+    key = native_key(row, "question_id")
+    answer = letter(row.get("choices"), row.get("correct_choice_idx"))
+    question, image = question_of(row, key), row.get("image_id")
+    for part in (answer, question):
+        if isinstance(part, Quarantine):
+            return Quarantine(part.reason, part.detail, key)
+    if isinstance(image, bool) or not isinstance(image, int):
+        return Quarantine("missing_field", f"image_id: expected an integer, got {image!r:.80}", key)
+    text = ask(str(question), options([str(choice) for choice in row["choices"]]), LETTER)
+    extra = {name: row.get(name) for name in ("direct_answers", "difficult_direct_answer", "rationales")}
+    path = f"{row.get('split', 'train')}2017/{image:012d}.jpg"
+    return Sample(key, one_turn(text, str(answer)), (ImageRef(path=path),), extra=extra)
+
+
+SOURCE = Source(
+    card=Card(
+        name="a_okvqa",
+        title="A-OKVQA",
+        family="one_file_qa",
+        category="general",
+        license="unknown",
+        paper_size={"infimm": "17k"},
+        stages={"infimm": ("MTT",)},
+        hub_ids=("HuggingFaceM4/A-OKVQA",),
+        urls=(
+            "https://aokvqa.allenai.org",
+            "https://prior-datasets.s3.us-east-2.amazonaws.com/aokvqa/aokvqa_v1p0.tar.gz",
+        ),
+        files=("aokvqa_v1p0_train.json", "aokvqa_v1p0_val.json"),
+        access="open",
+        language="en",
+        unique_ids=True,
+        traps=("multiple choice; the direct answers are kept in extra", "train2017 holds most of val2014"),
+    ),
+    reader=RowFiles(lines=False),
+    parse=parse,
+    image_roots=("", "train2017", "val2017", "images"),
+)

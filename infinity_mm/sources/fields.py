@@ -1,0 +1,152 @@
+"""Parsers for the field layouts that several sources share; each source module picks one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infinity_mm.record import Message
+from infinity_mm.sources.answers import DESCRIBE, SHORT, answer_texts, ask, first, vote
+from infinity_mm.sources.base import ImageRef, Quarantine, Sample
+from infinity_mm.sources.conversation import one_turn, pairs_to_turns, place_images, read_images, read_turns
+
+_IDS = ("id", "sample_id", "idx", "question_id", "questionId", "pid")
+
+
+def native_key(row: Mapping[str, Any], *keys: str) -> str:
+    """Return the first native key that the row has, as text; "" without any."""
+    for key in keys or _IDS:
+        value = row.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
+            return str(value)
+    return ""
+
+
+def finish(
+    row: Mapping[str, Any],
+    messages: tuple[Message, ...] | Quarantine,
+    images: tuple[ImageRef, ...] | Quarantine,
+    extra: Sequence[str] = (),
+    source_id: str | None = None,
+) -> Sample | Quarantine:
+    """Return a sample of messages and pictures, with the named fields of the row kept in `extra`."""
+    key = native_key(row) if source_id is None else source_id
+    for part in (messages, images):
+        if isinstance(part, Quarantine):
+            return Quarantine(part.reason, part.detail, key)
+    assert not isinstance(messages, Quarantine)
+    assert not isinstance(images, Quarantine)
+    placed, notes = place_images(messages, len(images))
+    kept = {name: row[name] for name in extra if row.get(name) is not None}
+    return Sample(source_id=key, messages=placed, images=images, extra=kept, notes=notes)
+
+
+def parse_llava(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """LLaVA's form: `conversations` of from/value turns, `image` a path, a list, absent or a word for none."""
+    if "conversations" not in row:
+        return Quarantine("missing_field", f"expected conversations, got keys {sorted(row)}", native_key(row))
+    return finish(
+        row, read_turns(row["conversations"]), read_images(row.get("image")), ("source", "data_source", "url")
+    )
+
+
+def parse_docowl(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """mPLUG-DocOwl's form: `messages` of role/content turns, `image` a list, ``<|image|>`` in the text."""
+    if "messages" not in row:
+        return Quarantine("missing_field", f"expected messages, got keys {sorted(row)}", native_key(row))
+    return finish(row, read_turns(row["messages"]), read_images(row.get("image")), ("task_name", "dataset_name"))
+
+
+def parse_cauldron(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """The Cauldron's form: `images` with bytes, `texts` of user/assistant pairs about all of them."""
+    if "texts" not in row or "images" not in row:
+        return Quarantine("missing_field", f"expected images and texts, got keys {sorted(row)}", native_key(row))
+    sources = [text.get("source") for text in row["texts"] or () if isinstance(text, Mapping)]
+    key = str(sources[0]) if sources and sources[0] else ""
+    return finish(row, pairs_to_turns(row["texts"], "user", "assistant"), read_images(row["images"]), source_id=key)
+
+
+def parse_webdataset(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """Infinity-MM's released form: a json member in LLaVA's form; the picture is the tar member beside it."""
+    tree = row.get("json")
+    if not isinstance(tree, Mapping):
+        return Quarantine("unexpected_row", f"expected a JSON object in the json member, got {type(tree).__name__}")
+    key = native_key(tree) or str(row.get("__key__", ""))
+    if "conversations" not in tree:
+        return Quarantine("missing_field", f"expected conversations, got keys {sorted(tree)}", key)
+    members = row.get("images") or ()
+    images = tuple(ImageRef(data=data, uri=name) for name, data in members)
+    kept = ("source", "ram++_tags", "ram++_tags_score", "phash", "qw2vl_loss", "instruction label", "score")
+    return finish(tree, read_turns(tree["conversations"]), images, kept, source_id=key)
+
+
+def parse_text_turns(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """Text-only conversations under `conversations`, `messages` or `chosen`."""
+    name = next((name for name in ("conversations", "messages", "chosen") if row.get(name) is not None), None)
+    if name is None:
+        return Quarantine("missing_field", f"expected conversations or chosen, got keys {sorted(row)}", native_key(row))
+    kept = ("label", "langdetect", "source", "reward", "task_category", "rejected")
+    return finish(row, read_turns(row[name]), (), kept)
+
+
+def question_of(row: Mapping[str, Any], key: str) -> str | Quarantine:
+    """Return the question, or why there is none."""
+    question = row.get("question")
+    if not isinstance(question, str) or not question.strip():
+        return Quarantine("missing_field", f"question: expected text, got {question!r:.80}", key)
+    return question
+
+
+def answered(
+    row: Mapping[str, Any],
+    answer: str | Quarantine,
+    images: tuple[ImageRef, ...] | Quarantine,
+    key: str,
+    sentences: tuple[str, ...] = (SHORT,),
+    extra: Mapping[str, Any] | None = None,
+) -> Sample | Quarantine:
+    """Return a one-turn sample of a VQA row: question with format sentences, answer."""
+    question = question_of(row, key)
+    for part in (question, answer, images):
+        if isinstance(part, Quarantine):
+            return Quarantine(part.reason, part.detail, key)
+    assert isinstance(question, str)
+    assert isinstance(answer, str)
+    assert isinstance(images, tuple)
+    messages = one_turn(ask(question, *sentences), answer, len(images))
+    return Sample(source_id=key, messages=messages, images=images, extra=extra or {})
+
+
+def parse_joined_vqa(row: Mapping[str, Any], field: str = "answer") -> Sample | Quarantine:
+    """VQAv2's and OK-VQA's two halves: the majority of ten answers, COCO 2014 file names."""
+    key = native_key(row, "question_id")
+    annotation = row.get("annotation")
+    if "question_id" in row and annotation is None:
+        return Quarantine("unjoined_annotation", f"question {key} has no annotation", key)
+    if not isinstance(annotation, Mapping):
+        return Quarantine("unexpected_row", f"expected a question with its annotation, got keys {sorted(row)}", key)
+    split = str(row.get("data_subtype") or "train2014")
+    image_id = row.get("image_id")
+    if isinstance(image_id, bool) or not isinstance(image_id, int):
+        return Quarantine("missing_field", f"image_id: expected an integer, got {image_id!r:.80}", key)
+    texts = answer_texts(annotation.get("answers"), field, ())
+    extra = {"answers": texts, "answer_type": annotation.get("answer_type")}
+    images = (ImageRef(path=f"COCO_{split}_{image_id:012d}.jpg"),)
+    return answered(row, vote(annotation.get("answers"), field), images, key, extra=extra)
+
+
+def parse_coco_caption(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """COCO captions: one sample per caption; also Karpathy's list, where `image` is a path."""
+    key = native_key(row, "id") or native_key(row, "image_id")
+    image, caption = row.get("image"), row.get("caption")
+    if "image" in row and image is None:
+        return Quarantine("unjoined_annotation", f"image_id {row.get('image_id')} is not among the file's images", key)
+    name = image.get("file_name") if isinstance(image, Mapping) else image
+    if not isinstance(name, str):
+        return Quarantine("missing_field", f"expected an image with a file_name, got keys {sorted(row)}", key)
+    if isinstance(caption, Sequence) and not isinstance(caption, str):
+        caption = first(caption)
+    if not isinstance(caption, str):
+        return Quarantine("missing_field", f"caption: expected text, got {caption!r:.80}", key)
+    extra = {"image_id": row.get("image_id")}
+    return Sample(key, one_turn(DESCRIBE, caption.strip()), (ImageRef(path=name),), extra=extra)

@@ -1,0 +1,121 @@
+"""Finding a picture's bytes: folders, zip and tar members, embedded bytes; hostile names refused."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zipfile
+from urllib.parse import unquote
+
+from infinity_mm.errors import StoreError
+from infinity_mm.fs import Location
+from infinity_mm.sources.base import ImageRef, Quarantine
+
+_DRIVE = re.compile(r"^[A-Za-z]:")
+_ARCHIVES = (".zip", ".tar")
+
+
+class ImageStore:
+    """Resolves `ImageRef`s below a source's root; keeps archives open and folder listings at hand.
+
+    `image_roots` are folders or archives relative to the root, tried in order. Links are followed: they
+    are the user's own, put there to share picture folders between sources.
+    """
+
+    def __init__(self, root: Location, image_roots: tuple[str, ...]) -> None:
+        self._root = root
+        self._image_roots = image_roots
+        self._archives: dict[str, _Archive | None] = {}
+        self._listings: dict[str, dict[str, list[str]]] = {}
+
+    def resolve(self, reference: ImageRef) -> bytes | Quarantine:
+        """Return the picture's bytes, or why there are none."""
+        if reference.data is not None:
+            return reference.data
+        name = (reference.path or "").replace("\\", "/")
+        while name.startswith("./"):
+            name = name[2:]
+        if not name or name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/") or "\0" in name:
+            return Quarantine("unsafe_path", f"expected a path below the root, got {reference.path!r}")
+        for candidate in dict.fromkeys((name, unquote(name))):
+            if ".." in candidate.split("/"):
+                return Quarantine("unsafe_path", f"expected a path below the root, got {reference.path!r}")
+            for image_root in self._image_roots:
+                data = self._read(image_root, candidate)
+                if data is not None:
+                    return data
+        for image_root in self._image_roots:
+            found = self._read_any_case(image_root, name)
+            if found is not None:
+                return found
+        places = ", ".join(repr(place or ".") for place in self._image_roots)
+        return Quarantine("missing_image", f"{name} is in none of {places} below {self._root}")
+
+    def _read(self, image_root: str, name: str) -> bytes | None:
+        if image_root.endswith(_ARCHIVES):
+            archive = self._archive(image_root)
+            return None if archive is None else archive.read(name)
+        location = self._root / image_root / name if image_root else self._root / name
+        try:
+            return location.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            if location.is_dir() or not location.exists():
+                return None
+            raise StoreError(f"cannot read {location}: {error}") from error
+
+    def _read_any_case(self, image_root: str, name: str) -> bytes | Quarantine | None:
+        """Look for the name in other letter case: several corpora were unpacked where case does not matter."""
+        if image_root.endswith(_ARCHIVES):
+            return None
+        folder, _, base = (f"{image_root}/{name}" if image_root else name).rpartition("/")
+        if folder not in self._listings:
+            listing: dict[str, list[str]] = {}
+            for file in (self._root / folder).files():
+                listing.setdefault(file.lower(), []).append(file)
+            self._listings[folder] = listing
+        found = self._listings[folder].get(base.lower(), [])
+        if len(found) > 1:
+            return Quarantine("ambiguous_image", f"{name} could be any of {found}")
+        return (self._root / folder / found[0]).read_bytes() if found else None
+
+    def _archive(self, path: str) -> _Archive | None:
+        if path not in self._archives:
+            location = self._root / path
+            self._archives[path] = _Archive(location) if location.exists() else None
+        return self._archives[path]
+
+
+class _Archive:
+    """A zip or tar whose members are found by an index and read in place."""
+
+    def __init__(self, location: Location) -> None:
+        self._stream = location.open_input()
+        self._zip: zipfile.ZipFile | None = None
+        self._spans: dict[str, tuple[int, int]] = {}
+        try:
+            if location.name.endswith(".zip"):
+                self._zip = zipfile.ZipFile(self._stream)
+            else:
+                with tarfile.open(fileobj=self._stream, mode="r:") as tar:
+                    for member in tar:
+                        if member.isfile():
+                            self._spans[member.name.removeprefix("./")] = (member.offset_data, member.size)
+        except zipfile.BadZipFile as error:
+            raise StoreError(f"{location} is damaged: {error}; fetch it again") from error
+        except tarfile.ReadError:
+            pass  # a cut tar still holds the members before the cut; the others will be reported as missing
+
+    def read(self, name: str) -> bytes | None:
+        if self._zip is not None:
+            try:
+                return self._zip.read(name)
+            except (KeyError, zipfile.BadZipFile):
+                return None
+        if name not in self._spans:
+            return None
+        offset, size = self._spans[name]
+        self._stream.seek(offset)
+        data: bytes = self._stream.read(size)
+        return data if len(data) == size else None

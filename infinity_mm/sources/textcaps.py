@@ -1,0 +1,51 @@
+"""TextCaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infinity_mm.sources.answers import DESCRIBE
+from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.fields import native_key
+
+
+def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """One caption per row; the references of the other rows are not multiplied."""
+    key = native_key(row, "caption_id", "image_id")
+    caption = row.get("caption_str")
+    if not isinstance(caption, str):
+        return Quarantine("missing_field", f"caption_str: expected text, got {caption!r:.80}", key)
+    images = (ImageRef(path=f"{row.get('image_id')}.jpg"),)
+    return Sample(key, one_turn(DESCRIBE, caption.strip()), images, extra={"image_id": row.get("image_id")})
+
+
+SOURCE = Source(
+    card=Card(
+        name="textcaps",
+        title="TextCaps",
+        family="one_file_qa",
+        category="caption",
+        license="CC-BY-4.0",
+        paper_size={"infimm": "110k"},
+        stages={"infimm": ("MTT",)},
+        hub_ids=("lmms-lab/TextCaps",),
+        urls=(
+            "https://textvqa.org/textcaps/",
+            "https://dl.fbaipublicfiles.com/textvqa/data/textcaps/TextCaps_0.1_{train,val,test}.json",
+        ),
+        files=("TextCaps_*_train.json", "TextCaps_*_val.json"),
+        access="open",
+        language="en",
+        unique_ids=False,
+        traps=(
+            "image_path says train/, the archive says train_images/",
+            "every row repeats all references: one caption per row is taken",
+        ),
+    ),
+    reader=RowFiles(inside=("data",), lines=False),
+    parse=parse,
+    image_roots=("train_images", "images", ""),
+)

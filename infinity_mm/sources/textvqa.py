@@ -1,0 +1,48 @@
+"""TextVQA 0.5.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infinity_mm.sources.answers import answer_texts, vote
+from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.conversation import read_images
+from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.fields import answered, native_key
+
+
+def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """The majority of ten answers; the picture is named by its id, or embedded in hub copies."""
+    key = native_key(row, "question_id")
+    images = (
+        read_images(row["image"]) if row.get("image") is not None else (ImageRef(path=f"{row.get('image_id')}.jpg"),)
+    )
+    extra = {"answers": answer_texts(row.get("answers"), "answer", ())}
+    return answered(row, vote(row.get("answers")), images, key, extra=extra)
+
+
+SOURCE = Source(
+    card=Card(
+        name="textvqa",
+        title="TextVQA 0.5.1",
+        family="one_file_qa",
+        category="general_ocr",
+        license="CC-BY-4.0",
+        paper_size={"infimm": "34k"},
+        stages={"infimm": ("MTT",)},
+        hub_ids=("lmms-lab/textvqa", "facebook/textvqa"),
+        urls=(
+            "https://textvqa.org/dataset/",
+            "https://dl.fbaipublicfiles.com/textvqa/data/TextVQA_0.5.1_{train,val,test}.json",
+        ),
+        files=("TextVQA_*_train.json", "TextVQA_*_val.json"),
+        access="open",
+        language="en",
+        unique_ids=True,
+        traps=("train_images holds train and val", "answers carry blanks; ties are common"),
+    ),
+    reader=RowFiles(inside=("data",), lines=False),
+    parse=parse,
+    image_roots=("train_images", "test_images", "images", ""),
+)

@@ -1,0 +1,49 @@
+"""VizWiz-VQA."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infinity_mm.sources.answers import SHORT, UNANSWERABLE, answer_texts, vote
+from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.fields import answered
+
+
+def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """The majority of the confident answers; unanswerable is written as the prompt spells it."""
+    image = row.get("image")
+    if not isinstance(image, str):
+        return Quarantine("missing_field", f"image: expected a file name, got {image!r:.80}")
+    answer = vote(row.get("answers"), confident=("yes", "maybe"))
+    if isinstance(answer, str) and (answer == "unanswerable" or row.get("answerable") == 0):
+        answer = "Unanswerable"
+    extra = {"answers": answer_texts(row.get("answers"), "answer", ()), "answer_type": row.get("answer_type")}
+    return answered(row, answer, (ImageRef(path=image),), image, (UNANSWERABLE, SHORT), extra)
+
+
+SOURCE = Source(
+    card=Card(
+        name="vizwiz_vqa",
+        title="VizWiz-VQA",
+        family="one_file_qa",
+        category="general",
+        license="CC-BY-4.0",
+        paper_size={"infimm": "20k"},
+        stages={"infimm": ("MTT",)},
+        hub_ids=("lmms-lab/VizWiz-VQA",),
+        urls=(
+            "https://vizwiz.org/tasks-and-datasets/vqa/",
+            "https://vizwiz.cs.colorado.edu/VizWiz_final/images/{train,val,test}.zip",
+        ),
+        files=("annotations/train.json", "annotations/val.json", "train.json", "val.json"),
+        access="open",
+        language="en",
+        unique_ids=False,
+        traps=("no question id", "unanswerable is the most frequent answer: cap its share in the mixture"),
+    ),
+    reader=RowFiles(lines=False),
+    parse=parse,
+    image_roots=("", "train", "val", "images"),
+)
