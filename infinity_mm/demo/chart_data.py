@@ -214,10 +214,17 @@ def _about(chart: Chart, rng: random.Random) -> list[Ask]:
     i, j = rng.sample(range(len(chart.values)), 2)
     a, b = chart.categories[i], chart.categories[j]
     answer = "yes" if chart.values[i] > chart.values[j] else "no"
-    names = {"bar": "a bar chart", "barh": "a bar chart with horizontal bars", "line": "a line chart", "pie": "a pie chart"}
+    names = {
+        "bar": "a bar chart",
+        "barh": "a bar chart with horizontal bars",
+        "line": "a line chart",
+        "pie": "a pie chart",
+    }
     return [
         Ask(
-            rng.choice(("What is the title of the chart?", "Which heading does the chart carry?", "How is this chart titled?")),
+            rng.choice(
+                ("What is the title of the chart?", "Which heading does the chart carry?", "How is this chart titled?")
+            ),
             chart.title,
             f'The title reads "{chart.title}".',
         ),

@@ -23,7 +23,18 @@ LAST = (
     "Abbott", "Bergstrom", "Castillo", "Dhillon", "Eriksen", "Fontaine", "Gallagher", "Hoffmann", "Ibrahim", "Jansen",
     "Kimura", "Larsson", "Mbeki", "Novotny", "Ortega", "Petrov", "Quinn", "Rossi", "Santos", "Turner", "Ueda", "Weber",
 )  # fmt: skip
-_FIRMS = ("Tools", "Paper Works", "Gardens", "Logistics", "Bakery", "Instruments", "Press", "Textiles", "Optics", "Timber")
+_FIRMS = (
+    "Tools",
+    "Paper Works",
+    "Gardens",
+    "Logistics",
+    "Bakery",
+    "Instruments",
+    "Press",
+    "Textiles",
+    "Optics",
+    "Timber",
+)
 _GOODS = (
     ("Copper pipe, 2 m", 9, 24), ("Wall paint, 5 l", 18, 46), ("LED lamp", 4, 19), ("Steel shelf", 39, 95),
     ("Garden hose", 14, 38), ("Oak board", 22, 64), ("Door handle", 11, 33), ("Cable drum", 25, 70),
@@ -113,7 +124,11 @@ def letter(rng: random.Random) -> Document:
 
 def invoice(rng: random.Random) -> Document:
     """An invoice whose lines add up."""
-    firm, customer, number = f"{rng.choice(LAST)} {rng.choice(_FIRMS)}", _person(rng), f"INV-{rng.randint(10000, 99999)}"
+    firm, customer, number = (
+        f"{rng.choice(LAST)} {rng.choice(_FIRMS)}",
+        _person(rng),
+        f"INV-{rng.randint(10000, 99999)}",
+    )
     day = _day(rng)
     due = day + timedelta(days=rng.choice((14, 21, 30)))
     goods = rng.sample(_GOODS, rng.randint(2, 5))
@@ -162,7 +177,9 @@ def receipt(rng: random.Random) -> Document:
         (("What is the date on the receipt?", "On which day was this paid?"), _written(day), f"The date is {_written(day)}."),
     ]  # fmt: skip
     if sum(line[1] == dearest[1] for line in lines) == 1:
-        fields.append((("Which item is the most expensive?",), dearest[0], f"{dearest[0]} costs most, {_money(dearest[1])}."))
+        fields.append(
+            (("Which item is the most expensive?",), dearest[0], f"{dearest[0]} costs most, {_money(dearest[1])}.")
+        )
     rows = tuple((item, _money(cents)) for item, cents in lines)
     head = (rng.choice(PLACES), f"{_written(day)}  {hour:02d}:{minute:02d}")
     foot = (f"Total {_money(total)}", f"Cash {_money(paid)}", f"Change {_money(paid - total)}")
@@ -172,7 +189,10 @@ def receipt(rng: random.Random) -> Document:
 def form(rng: random.Random) -> Document:
     """A filled-in registration form."""
     name, course, town = _person(rng), rng.choice(_COURSES), rng.choice(PLACES)
-    born, number = date(1950, 1, 1) + timedelta(days=rng.randrange(19000)), f"{rng.randint(100, 999)}-{rng.randint(10, 99)}"
+    born, number = (
+        date(1950, 1, 1) + timedelta(days=rng.randrange(19000)),
+        f"{rng.randint(100, 999)}-{rng.randint(10, 99)}",
+    )
     phone, seats = f"555-{rng.randint(1000, 9999)}", rng.randint(1, 4)
     rows = (
         ("Name", name), ("Date of birth", _written(born)), ("Town", town), ("Course", course), ("Telephone", phone),
@@ -219,7 +239,9 @@ def document_asks(document: Document, rng: random.Random) -> tuple[Ask, ...]:
     asks = [Ask(rng.choice(questions), short, full) for questions, short, full in document.fields]
     asks.append(
         Ask(
-            rng.choice(("What kind of document is this?", "Is this a letter, an invoice, a receipt, a form or a notice?")),
+            rng.choice(
+                ("What kind of document is this?", "Is this a letter, an invoice, a receipt, a form or a notice?")
+            ),
             document.kind,
             f"The page is {'an' if document.kind == 'invoice' else 'a'} {document.kind}.",
         )

@@ -136,7 +136,9 @@ def _detail_scene(photo: Photo, picture: Picture, place: str, rng: random.Random
     )
     known = (
         (
-            rng.choice(("What does this detail show?", "What is this a detail of?", "What can be seen in this cut-out?")),
+            rng.choice(
+                ("What does this detail show?", "What is this a detail of?", "What can be seen in this cut-out?")
+            ),
             photo.subject,
             f"It shows {photo.subject}, a section of a larger photograph.",
         ),

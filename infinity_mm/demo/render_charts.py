@@ -49,9 +49,7 @@ def draw_chart(chart: Chart, rng: random.Random) -> Image.Image:
     palette = list(rng.choice(PALETTES))
     rng.shuffle(palette)
     left = 118 if chart.kind == "barh" else 64
-    frame = Frame(
-        draw, pen, image.size, left, 56, width - 24, height - 56, tuple(palette), paper, rng.random() < 0.5
-    )
+    frame = Frame(draw, pen, image.size, left, 56, width - 24, height - 56, tuple(palette), paper, rng.random() < 0.5)
     title_size = pen.fitting(chart.title, 19, width - 30, bold=True)
     pen.text((width / 2, 14), chart.title, title_size, "ma", bold=True)
     {"bar": _bars, "barh": _horizontal, "line": _line, "pie": _pie}[chart.kind](frame, chart)

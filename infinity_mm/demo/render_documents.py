@@ -45,13 +45,17 @@ def draw_document(document: Document, rng: random.Random) -> Image.Image:
     y = _rows(pen, document, (margin, width - margin), y, size)
     right = document.kind in ("invoice", "receipt")
     for i, line in enumerate(document.foot):
-        pen.text((width - margin if right else margin, y + 8), line, size + 1, "ra" if right else "la", bold=right and i == 0)
+        pen.text(
+            (width - margin if right else margin, y + 8), line, size + 1, "ra" if right else "la", bold=right and i == 0
+        )
         y += size + 12
     page = image.crop((0, 0, width, max(420, y + margin)))
     return page.convert("L") if rng.random() < 0.4 else page
 
 
-def _head(pen: Pen, document: Document, span: tuple[int, int], size: int, accent: tuple[int, int, int], ruled: bool) -> int:
+def _head(
+    pen: Pen, document: Document, span: tuple[int, int], size: int, accent: tuple[int, int, int], ruled: bool
+) -> int:
     """Write heading and head lines; return the y below them."""
     left, right = span
     coloured = Pen(pen.draw, pen.family, accent if ruled else INK)

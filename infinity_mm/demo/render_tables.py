@@ -37,9 +37,29 @@ class Table:
 
 
 _CLUBS = ("Rovers", "United", "Wanderers", "Athletic", "Harriers", "Olympic", "Swifts", "Falcons", "Dynamos", "Comets")
-_FOODS = ("Oat bread", "Lentil soup", "Rice salad", "Bean stew", "Carrot cake", "Yoghurt", "Muesli", "Tomato pie", "Pea mash")
+_FOODS = (
+    "Oat bread",
+    "Lentil soup",
+    "Rice salad",
+    "Bean stew",
+    "Carrot cake",
+    "Yoghurt",
+    "Muesli",
+    "Tomato pie",
+    "Pea mash",
+)
 _STATIONS = ("North ridge", "Old quarry", "Lake shore", "Airfield", "Upper dam", "Mill race", "Pine wood", "South gate")
-_PEOPLE = ("A. Novak", "B. Okafor", "C. Lindqvist", "D. Moreau", "E. Tanaka", "F. Haddad", "G. Silva", "H. Kowalski", "I. Byrne")
+_PEOPLE = (
+    "A. Novak",
+    "B. Okafor",
+    "C. Lindqvist",
+    "D. Moreau",
+    "E. Tanaka",
+    "F. Haddad",
+    "G. Silva",
+    "H. Kowalski",
+    "I. Byrne",
+)
 _TOOLS = ("Hammer", "Hand saw", "Pliers", "Spanner", "Chisel", "Drill bit", "Tape rule", "Spirit level", "Clamp")
 _ROUTES = ("Harbour", "Castle", "Stadium", "University", "Market", "Hospital", "Theatre", "Zoo")
 
@@ -102,7 +122,9 @@ def _columns(table: Table, rng: random.Random) -> list[Ask]:
     one = table.key.lower()
     return [
         Ask(f'Which {one} has the highest figure under "{head}"?', best, f"{best}, with {max(values)}."),
-        Ask(f'Which {one} has the smallest number in the column "{head}"?', worst, f"{worst}, with only {min(values)}."),
+        Ask(
+            f'Which {one} has the smallest number in the column "{head}"?', worst, f"{worst}, with only {min(values)}."
+        ),
         Ask(
             f'What is the sum of the column "{other}"?',
             str(sum(others)),
@@ -113,7 +135,9 @@ def _columns(table: Table, rng: random.Random) -> list[Ask]:
 
 def _count(table: Table, rng: random.Random) -> Ask:
     n = len(table.names)
-    question = rng.choice(("How many rows does the table have below its header?", "Without the header, how many rows are there?"))
+    question = rng.choice(
+        ("How many rows does the table have below its header?", "Without the header, how many rows are there?")
+    )
     return Ask(question, str(n), f"There are {n} rows below the header.")
 
 
@@ -121,7 +145,7 @@ def draw_table(table: Table, rng: random.Random) -> Image.Image:
     """Draw in RGB, numbers flush right, every second row tinted or every row ruled."""
     size, pad = rng.randint(14, 18), rng.randint(8, 14)
     line = size + 2 * pad
-    family = rng.choice(("sans", "serif"))
+    family: Family = rng.choice(("sans", "serif"))
     probe = Pen(ImageDraw.Draw(Image.new("RGB", (8, 8))), family)
     texts = [(table.key, *table.names)] + [
         (head, *(str(row[i]) for row in table.cells)) for i, head in enumerate(table.columns)
@@ -144,7 +168,14 @@ def draw_table(table: Table, rng: random.Random) -> Image.Image:
             pen.draw.rectangle([margin, y, margin + sum(widths), y + line], fill=tuple(c - 14 for c in paper))
         if r and not striped:
             pen.draw.line([(margin, y + line), (margin + sum(widths), y + line)], fill=FAINT)
-        _row(pen if r else Pen(pen.draw, family, _contrast(head_fill)), [c[r] for c in texts], widths, (margin, y + line / 2), size, r == 0)
+        _row(
+            pen if r else Pen(pen.draw, family, _contrast(head_fill)),
+            [c[r] for c in texts],
+            widths,
+            (margin, y + line / 2),
+            size,
+            r == 0,
+        )
     return image
 
 

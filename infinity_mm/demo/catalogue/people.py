@@ -21,7 +21,11 @@ _ASTRONAUT = Photo(
         ("What does the model on the right show?", "a space shuttle", "It is a model of a space shuttle."),
         ("Is she wearing her helmet?", "no", "No, the helmet is in front of her; her head is uncovered."),
         ("What hangs at the left edge of the picture?", "a flag", "A flag with stars and stripes hangs there."),
-        ("What is the likely profession of this person?", "astronaut", "Her suit and helmet are those of an astronaut."),
+        (
+            "What is the likely profession of this person?",
+            "astronaut",
+            "Her suit and helmet are those of an astronaut.",
+        ),
     ),
     (
         Region(

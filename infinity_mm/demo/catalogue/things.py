@@ -230,7 +230,10 @@ _MOTORCYCLE = Photo(
         Region(
             "rear",
             (12, 36, 46, 82),
-            ("rear wheel and seat of a motorbike, exhaust pipe below", "black seat, red tail lamp and a wheel with a broad tyre"),
+            (
+                "rear wheel and seat of a motorbike, exhaust pipe below",
+                "black seat, red tail lamp and a wheel with a broad tyre",
+            ),
             (("Which wheel is this, front or rear?", "rear", "It is the rear wheel, below the seat."),),
         ),
         Region(
