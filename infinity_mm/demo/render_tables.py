@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from infinity_mm.demo.chart_data import PLACES
 from infinity_mm.demo.draft import Ask, Scene, dice, encode
-from infinity_mm.demo.ink import FAINT, INK, PALETTES, PAPERS, Pen
+from infinity_mm.demo.ink import FAINT, INK, PALETTES, PAPERS, Family, Pen
 
 
 @dataclass(frozen=True)
