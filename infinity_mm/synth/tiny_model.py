@@ -126,6 +126,9 @@ def _files(seed: int) -> dict[str, bytes]:
     """Return the checkpoint's files by name."""
     from safetensors.numpy import save
 
+    from infinity_mm.synth.engines import torch_cpu
+
+    torch_cpu.prepare()
     tokenizer = _train_tokenizer()
     return {
         "chat_template.jinja": _CHAT_TEMPLATE.encode(),
@@ -274,7 +277,7 @@ _INSTRUCTIONS = (
     "Choose the instruction types from the list below that fit this picture; return their names and nothing else.",
 )
 _THINGS = ("cat", "dog", "car", "tree", "table", "chart", "line", "person", "house", "bottle", "number", "letter")
-_WORDS = (
+_WORD_LIST = (
     "about above across action activity adult after again against airport album algebra amount angle animal apple area "
     "arrow article attribute author average axis background banana bar basket beach bear before behind bench between "
     "bicycle bird boat book bottom bowl box boy branch bread breakfast bridge building bus button calendar camera "
@@ -296,7 +299,7 @@ _WORDS = (
     "title total tower town toy traffic train translation travel triangle truck type umbrella unit vegetable vehicle "
     "vertical video view village volume water weather week weight west wheel wide width window winter woman wood word "
     "world writing year young zebra zero"
-).split()
+)
 _COLOURS = ("red", "green", "blue", "yellow", "black", "white", "orange", "grey")
 _PLACES = ("table", "street", "wall", "page", "left side", "right side", "floor", "background")
 
@@ -315,8 +318,9 @@ def _corpus() -> Iterator[str]:
         }
         yield _QUESTIONS[index % len(_QUESTIONS)].format(**words)
         yield _ANSWERS[index % len(_ANSWERS)].format(**words)
-    for index, word in enumerate(_WORDS):
-        yield f"the {word} of the {_WORDS[index * 31 % len(_WORDS)]}, {word}: a {word}."
+    nouns = _WORD_LIST.split()
+    for index, word in enumerate(nouns):
+        yield f"the {word} of the {nouns[index * 31 % len(nouns)]}, {word}: a {word}."
 
 
 # --- weights ---------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def locate(spec: ModelSpec) -> Checkpoint:
 
 def _hub_snapshot(spec: ModelSpec) -> Checkpoint:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = Path(snapshot_download(spec.name, revision=spec.revision, allow_patterns=list(_PATTERNS)))
@@ -71,8 +71,8 @@ def _hub_snapshot(spec: ModelSpec) -> Checkpoint:
         ) from fault
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as fault:
         raise ModelError(
-            f"model {spec.name!r} (revision {spec.revision or 'default'}) could not be had from the hub: {fault}. Check "
-            "the name, the network and HF_TOKEN, or download it elsewhere and give its folder as synth.model.name."
+            f"model {spec.name!r} (revision {spec.revision or 'default'}) could not be had from the hub: {fault}. "
+            "Check the name, the network and HF_TOKEN, or download it elsewhere and give its folder as synth.model.name."
         ) from fault
     return Checkpoint(folder, spec.name, folder.name)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import io
 import json
+import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import jsonschema
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from infinity_mm.fingerprint import canonical
 from infinity_mm.synth.chat import Reply, Request
@@ -77,6 +78,8 @@ def open_picture(data: bytes, max_side: int) -> Image.Image:
             picture = _rgb(upright)
     except PictureError:
         raise
+    except UnidentifiedImageError as fault:  # its message holds an address in memory, another one in every run
+        raise PictureError("no picture format that Pillow reads") from fault
     except _DECODE_FAULTS as fault:
         raise PictureError(f"{type(fault).__name__}: {fault}") from fault
     picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
@@ -104,18 +107,27 @@ def open_pictures(request: Request, max_side: int) -> list[Image.Image]:
     return pictures
 
 
-def neutralise(text: str, special_tokens: Iterable[str]) -> str:
-    """Break every special token that stands literally in `text` with a word joiner (U+2060).
+#: Control marks of the common model families; an engine adds the special tokens of its own tokenizer.
+_CONTROL = re.compile(
+    r"<(?=(?:/?s|image|video|audio|(?:start|end|begin)_of_\w+|fake_token_around_image)>|\|[^|<>]{1,40}\|>)"
+)
+
+
+def neutralise(text: str, special_tokens: Iterable[str] = ()) -> str:
+    """Break every control mark that stands literally in `text` with a word joiner (U+2060) after its first character.
 
     Text of a data set may contain ``<image>`` or an end-of-turn mark; unbroken, a tokenizer would read it as control.
     """
+    text = _CONTROL.sub("<\u2060", text)
     for token in special_tokens:
         if len(token) > 1 and token in text:
             text = text.replace(token, f"{token[0]}\u2060{token[1:]}")
     return text
 
 
-def messages(request: Request, picture_parts: Sequence[dict[str, Any]], special_tokens: Iterable[str] = ()) -> list[Any]:
+def messages(
+    request: Request, picture_parts: Sequence[dict[str, Any]], special_tokens: Iterable[str] = ()
+) -> list[Any]:
     """Return the request as chat messages: the system text, then pictures in order, then the prompt."""
     specials = tuple(special_tokens)
     content = [*picture_parts, {"type": "text", "text": neutralise(request.prompt, specials)}]

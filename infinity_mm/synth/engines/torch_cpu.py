@@ -2,8 +2,8 @@
 
 PyPI's torchvision is compiled against CUDA. Beside ``torch+cpu`` its C++ library does not load, so nothing defines the
 operators ``torchvision::nms`` and ``qnms``, and ``import torchvision`` fails where it registers their shape functions.
-Defining the two schemas first is enough for its Python parts (transforms, and with them transformers' image processors).
-Where torchvision is absent or fits its torch, nothing is done.
+Defining the two schemas first is enough for its Python parts (transforms, and with them transformers' image
+processors). Where torchvision is absent or fits its torch, nothing is done.
 """
 
 from __future__ import annotations

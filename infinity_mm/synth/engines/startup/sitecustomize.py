@@ -1,7 +1,7 @@
 """Start-up hook of child processes: see `infinity_mm.synth.engines.torch_cpu`.
 
-Python imports the first `sitecustomize` on its path. This one waits for the import of torchvision, and hands over to the
-`sitecustomize` that it shadows.
+Python imports the first `sitecustomize` on its path. This one waits for the import of torchvision, and hands over to
+the `sitecustomize` that it shadows.
 """
 
 import importlib.abc
