@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import urllib.request
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -63,7 +64,7 @@ class OpenAIChat:
         self._vllm = card is not None and card.get("owned_by") == "vllm"
         self._info = EngineInfo(
             engine="openai",
-            version=self._runner.run(self._server_version()),
+            version=self._server_version(),
             model=self._model,
             revision=spec.revision or "unknown",
             batch_invariant=False,
@@ -121,17 +122,15 @@ class OpenAIChat:
                 f"({type(fault).__name__}). Check synth.model.base_url (it ends in /v1)."
             ) from fault
 
-    async def _server_version(self) -> str:
+    def _server_version(self) -> str:
         """Return what vLLM says of itself, or only that the server is compatible."""
-        import httpx
-
         if not self._vllm:
             return "openai-compatible"
         root = str(self._client.base_url).rstrip("/").removesuffix("/v1")
         try:
-            async with httpx.AsyncClient(timeout=self._spec.timeout_s) as client:
-                return f"vllm {(await client.get(f'{root}/version')).json()['version']}"
-        except (httpx.HTTPError, ValueError, LookupError, TypeError):
+            with urllib.request.urlopen(f"{root}/version", timeout=self._spec.timeout_s) as answer:
+                return f"vllm {json.load(answer)['version']}"
+        except (OSError, ValueError, LookupError, TypeError):
             return "vllm"
 
     async def _answer_all(self, requests: Sequence[Request]) -> list[Reply]:
