@@ -1,0 +1,91 @@
+"""Where a model's files are, and which revision they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Final
+
+from infinity_mm.errors import ModelError
+from infinity_mm.synth.chat import ModelSpec
+
+#: Name of the checkpoint that the project builds itself.
+EMBEDDED: Final = "embedded"
+_PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A model on the local disk."""
+
+    folder: Path
+    #: The name that the recipe gave.
+    name: str
+    #: Hub commit, or 16 hex digits over the folder's files.
+    revision: str
+
+    @property
+    def dtype(self) -> str:
+        """``float32`` where the weights are stored so, else ``auto``: engines round float32 down unless told."""
+        try:
+            config = json.loads((self.folder / "config.json").read_bytes())
+        except (OSError, ValueError):
+            return "auto"
+        stored = config.get("dtype") or config.get("torch_dtype")
+        return "float32" if stored == "float32" else "auto"
+
+
+def locate(spec: ModelSpec) -> Checkpoint:
+    """Return the model's folder: the embedded checkpoint, a local folder, or the hub's snapshot (downloaded once).
+
+    Raises
+    ------
+    ModelError
+        The folder holds no model, or the hub does not give it.
+    """
+    if spec.name == EMBEDDED:
+        from infinity_mm.synth.tiny_model import embedded_checkpoint
+
+        folder = embedded_checkpoint()
+        return Checkpoint(folder, spec.name, folder_revision(folder))
+    folder = Path(spec.name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"{folder} is no model folder: it has no config.json. Give a folder written by "
+                             "transformers' save_pretrained, a hub name, or 'embedded'.")  # fmt: skip
+        return Checkpoint(folder.resolve(), spec.name, folder_revision(folder))
+    return _hub_snapshot(spec)
+
+
+def _hub_snapshot(spec: ModelSpec) -> Checkpoint:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(spec.name, revision=spec.revision, allow_patterns=list(_PATTERNS)))
+    except HFValidationError as fault:
+        raise ModelError(
+            f"model {spec.name!r} is neither a folder here nor a hub name (owner/name). Correct synth.model.name."
+        ) from fault
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as fault:
+        raise ModelError(
+            f"model {spec.name!r} (revision {spec.revision or 'default'}) could not be had from the hub: {fault}. "
+            "Check the name, the network and HF_TOKEN, or download it elsewhere and give its folder as model name."
+        ) from fault
+    return Checkpoint(folder, spec.name, folder.name)
+
+
+def folder_revision(folder: Path) -> str:
+    """Return 16 hex digits of a SHA-256 over the names and bytes of weights, configuration and tokenizer files.
+
+    Files are taken in the order of their names; other files (a README, logs) do not count.
+    """
+    digest = hashlib.sha256()
+    paths = {path for pattern in _PATTERNS for path in folder.glob(pattern) if path.is_file()}
+    for path in sorted(paths, key=lambda path: path.name):
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256")
+        digest.update(f"{path.name}\x1f{content.hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]

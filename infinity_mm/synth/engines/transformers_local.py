@@ -1,0 +1,228 @@
+"""transformers' `generate` under a grammar: the engine of machines where vLLM cannot be had.
+
+One request at a time, so that a reply never depends on its neighbours. The constraint is enforced by llguidance
+(https://github.com/guidance-ai/llguidance), the library behind vLLM's ``guidance`` backend: before each token it names
+the set of tokens that keep the answer inside the schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from infinity_mm.errors import ModelError
+from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
+from infinity_mm.synth.engines import common, torch_cpu
+from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TransformersChat:
+    """A model loaded into transformers in this process, on the first GPU where there is one."""
+
+    def __init__(self, spec: ModelSpec):
+        """Load model, processor and grammar tables.
+
+        Raises
+        ------
+        ModelError
+            torch, transformers or llguidance is not installed, or the model cannot be loaded.
+        """
+        torch_cpu.prepare()
+        try:
+            import llguidance.hf
+            import torch
+            import transformers
+        except ImportError as fault:
+            raise ModelError(
+                f"the transformers engine cannot be imported: {fault}. Install the extra 'transformers', or set "
+                "synth.model.engine to 'openai' and give the base_url of a server."
+            ) from fault
+        checkpoint = locate(spec)
+        self._device = "cuda" if spec.gpus > 0 and torch.cuda.is_available() else "cpu"
+        try:
+            self._processor, self._model = _load(checkpoint, self._device)
+            self._tokenizer = self._processor.tokenizer
+            self._grammar_tokens = llguidance.hf.from_tokenizer(self._tokenizer)
+        except (*common.ENGINE_FAULTS, ImportError) as fault:
+            raise ModelError(
+                f"transformers could not load {spec.name!r} from {checkpoint.folder}: {type(fault).__name__}: {fault}. "
+                "Check that it is an image-text-to-text model with a fast tokenizer and a chat template, and that "
+                "memory suffices."
+            ) from fault
+        self._spec = spec
+        self._special_tokens = tuple(self._tokenizer.get_added_vocab())
+        self._info = EngineInfo(
+            engine="transformers",
+            version=f"transformers {transformers.__version__}, torch {torch.__version__}",
+            model=spec.name,
+            revision=checkpoint.revision,
+            batch_invariant=True,
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        """Which engine, model and revision answers."""
+        return self._info
+
+    def __call__(self, requests: Sequence[Request]) -> list[Reply]:
+        """Answer every request, in order, each on its own.
+
+        Raises
+        ------
+        ModelError
+            The engine was closed, or memory ran out.
+        """
+        if self._model is None:
+            raise ModelError("this transformers engine is closed; build a new one")
+        return [self._answer(request) for request in requests]
+
+    def close(self) -> None:
+        """Free the model; the object is not used again."""
+        self._model = None
+        self._processor = None
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            pictures = common.open_pictures(request, self._spec.max_image_side)
+            inputs = self._encode(request, pictures)
+            matcher = self._matcher(request)
+        except common.PictureError as fault:
+            return common.failed(request, "undecodable_image", fault)
+        except common.ENGINE_FAULTS as fault:
+            return common.failed(request, "refused", f"{type(fault).__name__}: {fault}")
+        prompt_tokens = int(inputs["input_ids"].shape[1])
+        room = self._spec.max_model_len - prompt_tokens
+        if room < 1:
+            detail = f"{prompt_tokens} tokens; max_model_len is {self._spec.max_model_len}"
+            return common.failed(request, "prompt_too_long", detail)
+        try:
+            new = self._generate(inputs, _TokenChooser(request, matcher), min(room, request.sampling.max_tokens))
+        except MemoryError as fault:
+            raise ModelError("memory ran out during generation; lower max_model_len or max_image_side") from fault
+        except common.ENGINE_FAULTS as fault:
+            return common.failed(request, "engine_error", f"{type(fault).__name__}: {fault}")
+        ended = bool(new) and new[-1] in self._stops()
+        text = self._tokenizer.decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return common.checked(request, text, not ended, prompt_tokens, len(new))
+
+    def _encode(self, request: Request, pictures: list[Any]) -> Any:
+        """Return the model's inputs for one request, on its device."""
+        parts = [{"type": "image"} for _ in pictures]
+        chat = common.messages(request, parts, self._special_tokens)
+        text = self._processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        inputs = self._processor(
+            text=[text], images=[pictures] if pictures else None, return_tensors="pt", add_special_tokens=False
+        )
+        return inputs.to(self._device)
+
+    def _matcher(self, request: Request) -> Any:
+        """Return a fresh grammar state for the request's constraint, or None; a bad schema raises ValueError."""
+        from llguidance import LLMatcher, grammar_from
+
+        if request.json_schema is not None:
+            grammar = LLMatcher.grammar_from_json_schema(request.json_schema, defaults={"whitespace_flexible": False})
+        elif request.choices is not None:
+            grammar = grammar_from("choice", json.dumps(request.choices))
+        else:
+            return None
+        matcher = LLMatcher(self._grammar_tokens, grammar, log_level=0)
+        if matcher.is_error():
+            raise ValueError(matcher.get_error())
+        return matcher
+
+    def _generate(self, inputs: Any, chooser: _TokenChooser, max_new_tokens: int) -> list[int]:
+        """Return the ids of the new tokens, the end mark included."""
+        import torch
+
+        with torch.inference_mode():
+            output = self._model.generate(
+                **inputs,
+                do_sample=False,
+                max_new_tokens=max_new_tokens,
+                logits_processor=[chooser],
+                pad_token_id=self._tokenizer.pad_token_id or self._stops()[0],
+            )
+        new: list[int] = output[0, inputs["input_ids"].shape[1] :].tolist()
+        return new
+
+    def _stops(self) -> list[int]:
+        """Return the token ids that end an answer."""
+        stops = self._model.generation_config.eos_token_id or self._tokenizer.eos_token_id
+        return list(stops) if isinstance(stops, list) else [int(stops)]
+
+
+def _load(checkpoint: Checkpoint, device: str) -> tuple[Any, Any]:
+    """Return (processor, model in evaluation mode)."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    processor = AutoProcessor.from_pretrained(checkpoint.folder)
+    model = AutoModelForImageTextToText.from_pretrained(checkpoint.folder, dtype=checkpoint.dtype)
+    ids = model.generation_config
+    # Only what ends a text is kept of the model's own defaults: a recipe's sampling must not be mixed with others.
+    model.generation_config = GenerationConfig(
+        eos_token_id=ids.eos_token_id, pad_token_id=ids.pad_token_id, bos_token_id=ids.bos_token_id
+    )
+    return processor, model.to(device).eval()
+
+
+class _TokenChooser:
+    """A logits processor for one request: applies its grammar, draws its token, and leaves that one alone.
+
+    Drawing here, and not in `generate`, ties the draw to the request's own seed.
+    """
+
+    def __init__(self, request: Request, matcher: Any):
+        self._matcher = matcher
+        self._sampling = request.sampling
+        self._random = np.random.Generator(np.random.Philox(key=common.seed_of(request)))
+        self._started = False
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return `scores` (float, (1, vocabulary)) with every token but the chosen one at minus infinity."""
+        logits = scores[0].float().cpu().numpy()
+        if self._matcher is not None:
+            if self._started:
+                self._matcher.consume_token(int(input_ids[0, -1]))
+            logits = np.where(_allowed(self._matcher, len(logits)), logits, -np.inf)
+        self._started = True
+        chosen = choose_token(logits, self._sampling, self._random)
+        only = scores.new_full(scores.shape, float("-inf"))
+        only[0, chosen] = 0.0
+        return only
+
+
+def _allowed(matcher: Any, vocabulary: int) -> np.ndarray:
+    """Return a bool array of shape (vocabulary,): the tokens that the grammar allows next."""
+    packed = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+    bits = np.unpackbits(packed, bitorder="little")[:vocabulary].astype(bool)
+    return np.pad(bits, (0, vocabulary - len(bits)))
+
+
+def choose_token(logits: np.ndarray, sampling: Sampling, random: np.random.Generator) -> int:
+    """Return the index of the next token.
+
+    Temperature 0 takes the largest logit, the lower index on a tie. Otherwise one uniform number picks from the nucleus
+    (Holtzman et al. 2020, arXiv:1904.09751): the fewest most probable tokens whose mass reaches `top_p`.
+
+    Parameters
+    ----------
+    logits
+        Shape (vocabulary,), float; minus infinity for tokens that must not be taken.
+    """
+    if sampling.temperature == 0:
+        return int(np.argmax(logits))
+    scaled = logits.astype(np.float64) / sampling.temperature
+    weights = np.exp(scaled - scaled.max())
+    order = np.argsort(-weights, kind="stable")
+    mass = np.cumsum(weights[order]) / weights.sum()
+    kept = int(np.searchsorted(mass, sampling.top_p)) + 1
+    draw = random.random() * mass[min(kept, len(mass)) - 1]
+    return int(order[np.searchsorted(mass, draw, side="right")])
