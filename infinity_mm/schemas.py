@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pyarrow as pa
+from pydantic import BaseModel
 
 from infinity_mm.ledger import LEDGER, QUARANTINE, LedgerRow
 from infinity_mm.manifest import Manifest
@@ -16,7 +17,7 @@ from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS
 
 def render_all() -> dict[str, str]:
     """Return file name -> content of every schema file."""
-    models = {"record": Record, "ledger": LedgerRow, "manifest": Manifest, "recipe": Recipe}
+    models: dict[str, type[BaseModel]] = {"record": Record, "ledger": LedgerRow, "manifest": Manifest, "recipe": Recipe}
     tables = {
         "records": RECORDS,
         "ledger": LEDGER,

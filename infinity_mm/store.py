@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -73,6 +74,17 @@ class Store:
                 return pq.read_table(stream, columns=None if columns is None else list(columns), use_threads=False)
         except (OSError, pa.ArrowInvalid) as error:
             raise StoreError(f"cannot read {location}: {error}; delete that file and run again") from error
+
+    def read_row(self, path: str, row: int) -> tuple[dict[str, Any], list[bytes | None]]:
+        """Return one record of a part, without pixels, and its pictures; loads only its row group."""
+        with self.at(path).open_input() as stream:
+            parquet = pq.ParquetFile(stream)
+            group = 0
+            while row >= (size := parquet.metadata.row_group(group).num_rows):
+                row, group = row - size, group + 1
+            found = parquet.read_row_group(group, use_threads=False).slice(row, 1).to_pylist()[0]
+        data: list[bytes | None] = found.pop("image_bytes")
+        return found, data
 
     def write(self, path: str, table: pa.Table) -> None:
         """Write a part of small columns, whole or not at all."""

@@ -35,7 +35,7 @@ def repair(text: str) -> str:
 
     Removes control characters (C0 but for tab and line feed, and DEL), writes "\\r\\n", "\\r", form feed and vertical
     tab as "\\n", joins surrogate pairs and replaces lone surrogates by U+FFFD. Mojibake (UTF-8 once read as another
-    encoding) is decoded line by line, only in lines where ftfy's heuristic fires, never elsewhere: spaces, quotes, ligatures,
+    encoding) is decoded line by line, only in lines where ftfy's heuristic fires: spaces, quotes, ligatures,
     full-width forms, combining order stay as they are, since layout and spelling may be what a row teaches.
     Method: R. Speer, "ftfy", Zenodo 2019, doi:10.5281/zenodo.2591652.
     """
@@ -60,7 +60,7 @@ def garbled_marks(text: str) -> int:
     """Count the places where the text still looks wrongly decoded: ftfy's badness, C1 controls, U+FFFD."""
     if text.isascii():
         return 0
-    return badness(text) + len(_DEBRIS.findall(text))
+    return int(badness(text)) + len(_DEBRIS.findall(text))
 
 
 # Normal form.

@@ -63,7 +63,7 @@ def cli() -> None:
 
     Progress goes to stderr, results to stdout. Exit status: 0 done; 1 the job failed, and the message
     says what to do; 2 bad recipe or arguments, found before any work started.
-    """  # noqa: D301
+    """
 
 
 def main(arguments: list[str] | None = None) -> Any:

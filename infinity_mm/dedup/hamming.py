@@ -7,6 +7,8 @@ M. Norouzi, A. Punjani, D. Fleet, "Fast Search in Hamming Space with Multi-Index
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:
 def _bands(count: int) -> list[tuple[int, int]]:
     """Return (lowest bit, bits) of `count` bands that cover 64 bits, as equal as possible."""
     edges = [64 * band // count for band in range(count + 1)]
-    return [(low, high - low) for low, high in zip(edges, edges[1:], strict=False)]
+    return [(low, high - low) for low, high in pairwise(edges)]
 
 
 def _compare_all(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:

@@ -100,9 +100,9 @@ class Agreement:
 def same_pictures(a: Row, b: Row, params: DedupParams) -> Agreement | None:
     """Return how the pictures agree, position by position, or None if they do not.
 
-    Equal pixels agree. Else the perceptual hashes must be within the radius, and, because charts, scans
-    and flat pictures share hashes, neither picture may be near-uniform, thumbnails and aspect ratios must agree too, and
-    neither row may be of a category where only equal pixels count.
+    Equal pixels agree. Else the perceptual hashes must be within the radius and, because charts, scans
+    and flat pictures share hashes, thumbnails and aspect ratios must agree too, neither picture may be
+    near-uniform, and neither row may be of a category where only equal pixels count.
     """
     if len(a.pictures) != len(b.pictures) or not a.pictures:
         return None

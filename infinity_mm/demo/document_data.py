@@ -134,8 +134,9 @@ def invoice(rng: random.Random) -> Document:
     goods = rng.sample(_GOODS, rng.randint(2, 5))
     lines = [(name, rng.randint(1, 12), rng.randint(low, high) * 100) for name, low, high in goods]
     total = sum(count * price for _, count, price in lines)
-    rows = (("Item", "Quantity", "Price", "Amount"),) + tuple(
-        (name, str(count), _money(price), _money(count * price)) for name, count, price in lines
+    rows = (
+        ("Item", "Quantity", "Price", "Amount"),
+        *((name, str(count), _money(price), _money(count * price)) for name, count, price in lines),
     )
     name, count, price = rng.choice(lines)
     fields: tuple[Field, ...] = (

@@ -2,7 +2,7 @@
 
 Written for sources whose texts are short on purpose: captions are a few lower-case tokenised words, half of the
 answers of visual dialogue are one word, and both are kept. Repetition is looked for inside single
-answers, from 50 words on: the same short answer in ten turns, or the same instruction before every question, is no loop.
+answers, from 50 words on: the same short answer in ten turns, or one instruction before each, is no loop.
 Numbers never count as repeated, so tables and boxes may be as regular as they are. White space is not judged.
 """
 

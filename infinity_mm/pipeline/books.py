@@ -100,7 +100,9 @@ def mix_source(task: MixtureTask) -> None:
 
 def outcomes(store: Store, fate: Fate) -> list[dict[str, Any]]:
     """Return one ledger row (without source columns) per record of a part: the first verdict wins."""
-    rows = store.read(fate.screen).select(["id", "outcome", "stage", "reason", "detail"]).to_pylist()
+    rows: list[dict[str, Any]] = (
+        store.read(fate.screen).select(["id", "outcome", "stage", "reason", "detail"]).to_pylist()
+    )
     for stage, path in (("dedup", fate.dedup), ("mixture", fate.mixture)):
         if path is None:
             continue

@@ -18,8 +18,8 @@ from infinity_mm.images import ImageFacts, ImageFault, ImageLimits, measure_imag
 from infinity_mm.ledger import QUARANTINE
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
-from infinity_mm.record import record_id
 from infinity_mm.recipe import SourceUse
+from infinity_mm.record import record_id
 from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, to_table, validate_records
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Sample, Source, Split
 from infinity_mm.sources.catalogue import load as load_source

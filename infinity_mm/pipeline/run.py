@@ -84,7 +84,7 @@ def _curate(context: Context, began: float) -> Manifest:
     fates = run_mixture(context, fates)
     ledgers = run_ledger(context, fates)
     books = close_books(context, fates, ledgers, expected)
-    exports = run_exports(context, fates, ledgers)
+    exports = run_exports(context, fates, ledgers, measured)
     manifest = Manifest(
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),

@@ -104,8 +104,8 @@ def run_measure(context: Context, parts: Sequence[Part]) -> dict[Part, dict[str,
         if module.READS:
             measuring.append((use.use, module.VERSION, params, params.model_dump(include=set(params.MEASURED))))
     if context.recipe.dedup.mode != "off":
-        params = context.recipe.dedup.signature
-        measuring.append((signature.NAME, signature.VERSION, params, params.model_dump()))
+        wanted = context.recipe.dedup.signature
+        measuring.append((signature.NAME, signature.VERSION, wanted, wanted.model_dump()))
     tasks, paths = [], {}
     for part in parts:
         stages = []

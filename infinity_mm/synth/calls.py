@@ -64,8 +64,8 @@ def _ask(chat: Chat, requests: Sequence[Request]) -> list[Reply]:
     replies = chat(requests)
     if [reply.key for reply in replies] != [request.key for request in requests]:
         raise ModelError(
-            f"{chat.info.engine} {chat.info.version} was asked {len(requests)} requests and gave {len(replies)} replies "
-            "with other keys or in another order; this is a bug of the engine's adapter"
+            f"{chat.info.engine} {chat.info.version} was asked {len(requests)} requests and gave {len(replies)} "
+            "replies, with other keys or in another order; this is a bug of the engine's adapter"
         )
     return replies
 

@@ -64,7 +64,7 @@ class Outcome:
 
 
 def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Return counts, ready for JSON: ``steps`` by stage and ``types`` by leaf, names sorted inside each.
+    """Return counts, ready for JSON: ``steps`` by stage and ``types`` by leaf.
 
     Per stage: attempts in, out, dropped, quarantined, reasons, tries, prompt_tokens, completion_tokens.
     Per leaf: kept, dropped, quarantined of the attempts that got this type, and their reasons as
@@ -106,12 +106,10 @@ def _reasons(counts: Counter[str]) -> dict[str, dict[str, int]]:
 
 def add_yields(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     """Return the sum of two results of `yields`, so that partitions can be counted one by one."""
-    total: dict[str, Any] = {}
-    for key in [*left, *(key for key in right if key not in left)]:
-        a, b = left.get(key), right.get(key)
-        if isinstance(a, dict) or isinstance(b, dict):
-            merged = add_yields(a or {}, b or {})
-            total[key] = merged if key == "steps" else dict(sorted(merged.items())) if key != "types" else merged
+    total = dict(left)
+    for key, value in right.items():
+        if isinstance(value, dict):
+            total[key] = add_yields(total.get(key, {}), value)
         else:
-            total[key] = (a or 0) + (b or 0)
+            total[key] = total.get(key, 0) + value
     return total

@@ -133,9 +133,9 @@ def _answer(row: Generated, params: RuleParams) -> Drop | None:
         return Drop("yes_no_answer", row.answer)
     question, answer = words(row.question), tuple(words(row.answer))
     # "Is it red or blue?" names its answers rightly.
-    if form in ("word_or_phrase", "multiple_choice") and "or" not in question and answer:
-        if answer in _grams(question, len(answer)):
-            return Drop("answer_in_question", row.answer)
+    short = form in ("word_or_phrase", "multiple_choice") and "or" not in question
+    if short and answer and answer in _grams(question, len(answer)):
+        return Drop("answer_in_question", row.answer)
     return None
 
 

@@ -26,7 +26,9 @@ def select_images(rows: pa.Table, params: SynthParams, seed: int) -> pa.Table:
     The result has the columns of `rows`, and drawing from drawn parts is drawing from the whole:
     ``select(a + b) == select(select(a) + select(b))``, so parts can be reduced one by one.
     """
-    allowed = pc.and_(pc.equal(pc.list_value_length(rows["pixel_sha256"]), 1), pc.not_equal(rows["category"], "synthetic"))
+    allowed = pc.and_(
+        pc.equal(pc.list_value_length(rows["pixel_sha256"]), 1), pc.not_equal(rows["category"], "synthetic")
+    )
     for column, names in (("category", params.categories), ("source", params.sources)):
         if names is not None:
             allowed = pc.and_(allowed, pc.is_in(rows[column], value_set=pa.array(names, pa.string())))

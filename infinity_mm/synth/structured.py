@@ -69,11 +69,11 @@ def longest_bytes(schema: dict[str, Any]) -> int:
     """Return the length in bytes of the longest text that fits, with ", " and ": " as separators."""
     match schema["type"]:
         case "string":
-            return 2 + schema["maxLength"] * _CHARACTER_BYTES.get(schema["pattern"], _ESCAPE_BYTES)
+            return 2 + int(schema["maxLength"]) * _CHARACTER_BYTES.get(schema["pattern"], _ESCAPE_BYTES)
         case "integer":
             return max(len(str(schema["minimum"])), len(str(schema["maximum"])))
         case "array":
-            return 2 + schema["maxItems"] * (longest_bytes(schema["items"]) + 2)
+            return 2 + int(schema["maxItems"]) * (longest_bytes(schema["items"]) + 2)
         case "object":
             return 2 + sum(len(json.dumps(k)) + 4 + longest_bytes(v) for k, v in schema["properties"].items())
     raise ValueError(f"schema type {schema['type']!r} is not string, integer, array or object")
