@@ -26,6 +26,8 @@ class PlanTask:
     files: tuple[str, ...]
     rows: int
     output: str
+    #: The annotation files, relative to the root.
+    listing: tuple[str, ...]
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -45,9 +47,11 @@ def make_task(store: Store, use: SourceUse, rows: int) -> PlanTask:
     source = load_source(use.name)
     patterns = use.files or source.card.files
     root = Location(use.root)
-    listing = [[path, (root / path).size(), (root / path).modified_ns()] for path in list_files(source, root, patterns)]
+    found = list_files(source, root, patterns)
+    listing = [[path, (root / path).size(), (root / path).modified_ns()] for path in found]
     name = fingerprint(["plan", source.reader.version, repr(source.reader), rows], [use.root, list(patterns)], listing)
-    return PlanTask(store.work.uri, use.root, use.name, tuple(patterns), rows, f"state/plans/{use.name}/{name}.json")
+    output = f"state/plans/{use.name}/{name}.json"
+    return PlanTask(store.work.uri, use.root, use.name, tuple(patterns), rows, output, tuple(found))
 
 
 def list_files(source: Source, root: Location, patterns: tuple[str, ...]) -> list[str]:

@@ -1,0 +1,88 @@
+"""What this machine can do, and what to install for what it cannot."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from importlib import metadata
+from typing import Literal
+
+from infinity_mm.engine import Engine
+from infinity_mm.errors import EngineError, ModelError
+from infinity_mm.frozen import Frozen
+from infinity_mm.synth.chat import ModelSpec
+from infinity_mm.synth.engines.select import local_gpus, resolve_engine
+
+
+class Condition(Frozen):
+    """One thing that was looked at."""
+
+    what: str
+    state: Literal["ok", "missing", "problem"]
+    detail: str
+
+
+def examine() -> list[Condition]:
+    """Look at everything a run may need; starts and stops an embedded Ray node."""
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    found = [
+        Condition(
+            what="python",
+            state="ok" if supported else "problem",
+            detail=f"{platform.python_version()}{'' if supported else '; 3.11 or 3.12 is supported'}",
+        ),
+        _memory(),
+        _disk(),
+        _ray(),
+        _gpus(),
+        _engine(),
+    ]
+    extras = (("webdataset", "reads WebDataset exports back"), ("datasets", "reads Parquet exports back"),
+              ("openai", "talks to model endpoints"))  # fmt: skip
+    return found + [_package(name, use) for name, use in extras]
+
+
+def _package(name: str, use: str) -> Condition:
+    try:
+        return Condition(what=name, state="ok", detail=f"{metadata.version(name)}: {use}")
+    except metadata.PackageNotFoundError:
+        return Condition(what=name, state="missing", detail=f"{use}; pip install 'infinity-mm[export,openai]'")
+
+
+def _memory() -> Condition:
+    pages, size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    free = pages * size / 2**30
+    enough = free >= 4
+    detail = f"{free:.1f} GiB free, {os.cpu_count()} CPUs{'' if enough else '; 4 GiB or more is advised'}"
+    return Condition(what="memory", state="ok" if enough else "problem", detail=detail)
+
+
+def _disk() -> Condition:
+    free = shutil.disk_usage(os.getcwd()).free / 2**30
+    return Condition(what="disk", state="ok" if free >= 5 else "problem", detail=f"{free:.1f} GiB free here")
+
+
+def _ray() -> Condition:
+    try:
+        with Engine() as engine:
+            list(engine.map("doctor", abs, [-1]))
+            return Condition(
+                what="ray", state="ok", detail=f"{metadata.version('ray')}: ran a task on {engine.cpus} CPUs"
+            )
+    except EngineError as error:
+        return Condition(what="ray", state="problem", detail=str(error))
+
+
+def _gpus() -> Condition:
+    count = local_gpus()
+    return Condition(what="gpu", state="ok" if count else "missing", detail=f"{count} NVIDIA GPUs visible")
+
+
+def _engine() -> Condition:
+    try:
+        engine = resolve_engine(ModelSpec())
+    except ModelError as error:
+        return Condition(what="model engine", state="missing", detail=str(error))
+    return Condition(what="model engine", state="ok", detail=f"auto takes {engine}")

@@ -1,0 +1,27 @@
+"""Reading exports with the loaders that training uses."""
+
+from __future__ import annotations
+
+import tempfile
+
+
+def read_tar_with_webdataset(paths: list[str]) -> int:
+    """Return how many samples webdataset sees in the tars, pictures decoded."""
+    import webdataset
+
+    dataset = webdataset.WebDataset(paths, shardshuffle=False, empty_check=False).decode("pil")
+    return sum(1 for sample in dataset if "json" in sample)
+
+
+def read_parquet_with_datasets(paths: list[str]) -> int:
+    """Return how many rows `datasets` sees in the files, pictures decoded."""
+    import datasets
+
+    with tempfile.TemporaryDirectory() as cache:
+        table = datasets.load_dataset("parquet", data_files={"train": paths}, split="train", cache_dir=cache)
+        count = 0
+        for row in table:
+            for image in row["images"]:
+                image.load()
+            count += 1
+        return count

@@ -1,0 +1,142 @@
+"""What a run would do, and what a pilot of it predicts."""
+
+from __future__ import annotations
+
+import tempfile
+
+from infinity_mm.errors import ModelError, RecipeError
+from infinity_mm.frozen import Frozen
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.ingest import make_tasks
+from infinity_mm.pipeline.parts import SYNTHETIC
+from infinity_mm.pipeline.passes import unfinished
+from infinity_mm.pipeline.planning import make_task, read_plan
+from infinity_mm.pipeline.run import RunOptions, run
+from infinity_mm.recipe import Recipe
+from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.store import Store
+from infinity_mm.synth.engines.select import resolve_engine
+
+
+class SourcePlan(Frozen):
+    """What is known of one source before a run."""
+
+    source: str
+    files: int
+    #: Of the annotation files.
+    bytes: int
+    #: None until a run has counted them.
+    rows: int | None
+    partitions: int | None
+    done: int | None
+
+
+class Preview(Frozen):
+    """What a run would do."""
+
+    work: str
+    sources: tuple[SourcePlan, ...]
+    stages: tuple[str, ...]
+
+
+class Forecast(Frozen):
+    """What a pilot predicts for the whole; plain proportion, so take it as an order of magnitude."""
+
+    pilot_rows: int
+    #: None where a source's rows have not been counted yet.
+    rows: int | None
+    kept_share: float
+    kept_rows: int | None
+    export_bytes: int | None
+    tokens: int
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """Return the forecast for people."""
+        known = f"{self.rows:,} rows" if self.rows is not None else "rows not counted yet: run once, or with a limit"
+        kept = "" if self.kept_rows is None else f", about {self.kept_rows:,} of them kept"
+        disk = "" if self.export_bytes is None else f", about {self.export_bytes / 1e6:,.1f} MB per export"
+        return [
+            f"pilot: {self.pilot_rows:,} rows in {self.seconds:,.1f} s, {self.kept_share:.1%} kept",
+            f"whole: {known}{kept}{disk}; synthesis about {self.tokens:,} tokens",
+        ]
+
+
+def preview(recipe: Recipe, work: Location) -> Preview:
+    """Check everything that can be checked without work, and count what is known.
+
+    Raises `SourceError` where a root has no annotation files, `RecipeError` where no engine can run the model.
+    """
+    store = Store(work)
+    lines = []
+    for use in recipe.sources:
+        source = load_source(use.name)
+        task = make_task(store, use, recipe.partition_rows)
+        files = source_files(use.root, task.listing)
+        line = SourcePlan(source=use.name, files=len(task.listing), bytes=files, rows=None, partitions=None, done=None)
+        if store.at(task.output).exists():
+            parts = make_tasks(work, use, source, read_plan(store, task.output))
+            done = len(parts) - len(unfinished(store, parts))
+            line = line.model_copy(
+                update={"rows": sum(part.take for part in parts), "partitions": len(parts), "done": done}
+            )
+        lines.append(line)
+    return Preview(work=str(work), sources=tuple(lines), stages=tuple(_stages(recipe)))
+
+
+def source_files(root: str, listing: tuple[str, ...]) -> int:
+    """Return the bytes of a source's annotation files."""
+    return sum((Location(root) / path).size() for path in listing)
+
+
+def _stages(recipe: Recipe) -> list[str]:
+    stages = ["ingest    records, pictures decoded and measured once", "identity  native ids used twice"]
+    stages += [f"filter    {use.use} {use.with_ or ''}".rstrip() for use in recipe.filters]
+    if recipe.dedup.mode != "off":
+        stages.append(
+            f"dedup     {recipe.dedup.mode} mode, Jaccard {recipe.dedup.threshold}, radius {recipe.dedup.radius}"
+        )
+    if recipe.synth is not None:
+        try:
+            engine = resolve_engine(recipe.synth.model)
+        except ModelError as error:
+            raise RecipeError(f"synth.model: {error}") from error
+        attempts = recipe.synth.images * recipe.synth.per_image
+        stages.append(f"synth     {attempts} attempts by {recipe.synth.model.name} under {engine}")
+    stages += [f"mixture   {name} at rate {rate}" for name, rate in recipe.mixture.rates.items()]
+    stages += [f"mixture   {name} at most {limit}" for name, limit in recipe.mixture.limits.items()]
+    stages += [f"export    {use.name}: {use.format}, {use.samples_per_shard} samples a shard" for use in recipe.export]
+    return stages
+
+
+def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
+    """Run `rows` rows of every source in a temporary folder and scale the outcome up."""
+    sources = tuple(use.model_copy(update={"limit": min(rows, use.limit or rows)}) for use in recipe.sources)
+    synth = recipe.synth
+    small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16)})
+    with tempfile.TemporaryDirectory(prefix="infinity-mm-pilot-") as folder:
+        manifest = run(recipe.model_copy(update={"sources": sources, "synth": small}), Location.of(folder), options)
+        store = Store(Location.of(folder))
+        whole = 0
+        for use in recipe.sources:
+            plan = read_plan(store, make_task(store, use, recipe.partition_rows).output)
+            total = sum(split.rows for split in plan.splits)
+            whole += min(total, use.limit or total)
+    books = {name: book for name, book in manifest.books.items() if name != SYNTHETIC}
+    seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())
+    scale = whole / seen if seen else 0.0
+    size = max((export.bytes for export in manifest.exports), default=0)
+    tokens = 0
+    if manifest.synthesis is not None and synth is not None and small is not None:
+        tokens = (
+            (manifest.synthesis.prompt_tokens + manifest.synthesis.completion_tokens) * synth.images // small.images
+        )
+    return Forecast(
+        pilot_rows=seen,
+        rows=whole,
+        kept_share=kept / seen if seen else 0.0,
+        kept_rows=round(kept * scale),
+        export_bytes=round(size * scale),
+        tokens=tokens,
+        seconds=manifest.seconds,
+    )
