@@ -17,6 +17,8 @@ def read_parquet_with_datasets(paths: list[str]) -> int:
     """Return how many rows `datasets` sees in the files, pictures decoded."""
     import datasets
 
+    datasets.disable_progress_bars()
+
     with tempfile.TemporaryDirectory() as cache:
         table = datasets.load_dataset("parquet", data_files={"train": paths}, split="train", cache_dir=cache)
         count = 0
