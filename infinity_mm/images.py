@@ -36,8 +36,9 @@ PILLOW_HARD_LIMIT = 178_956_970
 
 #: Everything Pillow's plugins were seen to raise, or may raise by their source, on damaged files. Zero-sized and
 #: negative chunks end as ValueError or OverflowError, wrong tags as TypeError, KeyError or AttributeError, cut
-#: headers as struct.error, IndexError or EOFError, damaged compression as zlib.error or OSError, failed plugin assertions as AssertionError, unknown compressions as
-#: NotImplementedError (a RuntimeError), tiles outside the picture as SystemError.
+#: headers as struct.error, IndexError or EOFError, damaged compression as zlib.error or OSError, failed plugin
+#: assertions as AssertionError, unknown compressions as NotImplementedError (a RuntimeError), tiles outside the
+#: picture as SystemError. MemoryError is left out: it would blame the data for a full machine.
 DECODE_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     SyntaxError,
