@@ -44,8 +44,13 @@ def repair(text: str) -> str:
     if text.isascii() or not is_bad(text):
         return text
     lines = text.split("\n")
-    fixed = [ftfy.fix_encoding(line, _FTFY) for line in lines]
+    fixed = [_fix_encoding(line) for line in lines]
     return text if fixed == lines else _without_controls("\n".join(fixed))
+
+
+def _fix_encoding(line: str) -> str:
+    """Let ftfy mend one line; its codecs spell U+FFFD as "\\x1a", which would then be removed as a control."""
+    return str(ftfy.fix_encoding(line, _FTFY)).replace("\x1a", "\ufffd")
 
 
 def _without_controls(text: str) -> str:
@@ -60,7 +65,8 @@ def garbled_marks(text: str) -> int:
     """Count the places where the text still looks wrongly decoded: ftfy's badness, C1 controls, U+FFFD."""
     if text.isascii():
         return 0
-    return len(_DEBRIS.findall(text)) + int(badness(text))
+    rest, debris = _DEBRIS.subn(" ", text)
+    return debris + int(badness(rest))
 
 
 # Normal form.

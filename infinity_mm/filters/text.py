@@ -3,11 +3,12 @@
 Written for sources whose texts are short on purpose: captions are a few lower-case tokenised words, half of the
 answers of visual dialogue are one word, and both are kept. Repetition is looked for inside single answers, from
 50 words on: the same short answer in ten turns, or the same instruction before every question, is no loop. Numbers
-never count as repeated, so tables and boxes may be as regular as they are. White space is not judged.
+and markup tags never count as repeated, so tables and boxes may be as regular as they are. White space is not judged.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -58,6 +59,8 @@ MIN_LINES = 10
 WORDS_OF_A_LINE = 3
 TOP_NGRAM = 4
 REPEATED_NGRAM = 10
+
+_TAG = re.compile(r"</?[A-Za-z][\w:-]*(?:\s[^<>\n]*)?/?>")
 
 
 class Params(FilterParams):
@@ -114,6 +117,7 @@ def _repetition(answer: str) -> tuple[float, float, float]:
     if len(answer) < MIN_WORDS:  # cannot hold as many words
         return 0.0, 0.0, 0.0
     top = repeated = 0.0
+    answer = _TAG.sub(" ", answer)
     found = words(answer)
     if len(found) >= MIN_WORDS:
         items = comparable(found)
