@@ -59,6 +59,7 @@ DECODE_ERRORS: tuple[type[Exception], ...] = (
 _HASH_SIDE = 8
 _HASH_INPUT_SIDE = 32
 _THUMB_SIDE = 16
+_STRIP = 32
 _INT32_MAX = 2**31 - 1
 
 
@@ -172,7 +173,8 @@ def visible_rgb(image: Image.Image) -> Image.Image:
 def pixel_sha256(rgb: Image.Image) -> str:
     """Return the SHA-256, 64 hex digits, of ``<width>x<height>:`` and the RGB bytes, row by row."""
     digest = hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode("ascii"))
-    digest.update(rgb.tobytes())
+    for top in range(0, rgb.height, _STRIP):  # a strip stays in the cache; one copy of all pixels costs twice as much
+        digest.update(rgb.crop((0, top, rgb.width, min(top + _STRIP, rgb.height))).tobytes())
     return digest.hexdigest()
 
 
