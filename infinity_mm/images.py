@@ -34,7 +34,7 @@ FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG20
 #: Twice `PIL.Image.MAX_IMAGE_PIXELS` as Pillow ships it; above it Pillow refuses to open a file at all.
 PILLOW_HARD_LIMIT = 178_956_970
 
-#: Everything Pillow's plugins were seen to raise, or may raise by their source, on damaged files. Zero-sized and
+#: What Pillow's plugins raise on damaged files; a fuzzing test holds the list complete. Zero-sized and
 #: negative chunks end as ValueError or OverflowError, wrong tags as TypeError, KeyError or AttributeError, cut
 #: headers as struct.error, IndexError or EOFError, damaged compression as zlib.error or OSError, failed plugin
 #: assertions as AssertionError, unknown compressions as NotImplementedError (a RuntimeError), tiles outside the

@@ -72,10 +72,10 @@ class Params(FilterParams):
     max_chars: int = Field(default=200_000, ge=1)
     #: Share of an answer's words that copies of one 4-gram make up.
     max_top_ngram_share: float = Field(default=0.6, ge=0.0, le=1.0)
-    #: Share of an answer's words inside 10-grams that occurred before. Gopher drops web pages above 0.1; instructions
-    #: that quote their question, code and forms reach 0.3.
+    #: Share of an answer's words inside 10-grams that occurred before. Gopher drops web pages above 0.1 of the
+    #: characters; code, forms and answers that quote themselves need more room.
     max_repeated_ngram_share: float = Field(default=0.5, ge=0.0, le=1.0)
-    #: Share of an answer's lines that equal an earlier one. Gopher: 0.3; songs and code go above it.
+    #: Share of an answer's lines that equal an earlier one. Gopher: 0.3 on web pages; songs and code need more room.
     max_repeated_line_share: float = Field(default=0.5, ge=0.0, le=1.0)
     #: Garbled places per character, and the number below which a text is never called garbled.
     max_garbled_share: float = Field(default=0.01, ge=0.0, le=1.0)
