@@ -35,8 +35,8 @@ def repair(text: str) -> str:
 
     Removes control characters (C0 but for tab and line feed, and DEL), writes "\\r\\n", "\\r", form feed and vertical
     tab as "\\n", joins surrogate pairs and replaces lone surrogates by U+FFFD. Mojibake (UTF-8 once read as another
-    encoding) is decoded line by line, only in lines where ftfy's heuristic fires: spaces, quotes, ligatures,
-    full-width forms, combining order stay as they are, since layout and spelling may be what a row teaches.
+    encoding) is decoded line by line, only in lines where ftfy's heuristic fires, never elsewhere: spaces, quotes,
+    ligatures, full-width forms and combining order stay, since layout and spelling may be what a row teaches.
     Method: R. Speer, "ftfy", Zenodo 2019, doi:10.5281/zenodo.2591652.
     """
     if _FORBIDDEN.search(text) is not None:
@@ -44,8 +44,13 @@ def repair(text: str) -> str:
     if text.isascii() or not is_bad(text):
         return text
     lines = text.split("\n")
-    fixed = [ftfy.fix_encoding(line, _FTFY) for line in lines]
+    fixed = [_fix_encoding(line) for line in lines]
     return text if fixed == lines else _without_controls("\n".join(fixed))
+
+
+def _fix_encoding(line: str) -> str:
+    """Let ftfy mend one line; its codecs spell U+FFFD as "\\x1a", which would then be removed as a control."""
+    return str(ftfy.fix_encoding(line, _FTFY)).replace("\x1a", "\ufffd")
 
 
 def _without_controls(text: str) -> str:
@@ -60,7 +65,8 @@ def garbled_marks(text: str) -> int:
     """Count the places where the text still looks wrongly decoded: ftfy's badness, C1 controls, U+FFFD."""
     if text.isascii():
         return 0
-    return int(badness(text)) + len(_DEBRIS.findall(text))
+    rest, debris = _DEBRIS.subn(" ", text)
+    return debris + int(badness(rest))
 
 
 # Normal form.

@@ -88,6 +88,13 @@ def test_pixel_sha256_knows_the_shape() -> None:
     assert facts(encode(wide, "PNG")).pixel_sha256 != facts(encode(tall, "PNG")).pixel_sha256
 
 
+@pytest.mark.parametrize("height", [1, 31, 32, 33, 100])
+def test_pixel_sha256_is_of_the_size_and_all_rows(height: int) -> None:
+    pixels = np.random.default_rng(height).integers(0, 256, (height, 17, 3), dtype=np.uint8)
+    expected = hashlib.sha256(f"17x{height}:".encode() + pixels.tobytes()).hexdigest()
+    assert facts(encode(Image.fromarray(pixels), "PNG")).pixel_sha256 == expected
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK"])
 def test_every_stored_mode_is_measured(mode: str) -> None:
     kind = "TIFF" if mode == "CMYK" else "PNG"

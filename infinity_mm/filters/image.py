@@ -44,10 +44,10 @@ class Params(FilterParams):
     #: Longer through shorter side. At 2 x 2 tiles of 384 pixels (stage 2 of Infinity-MM) a picture of
     #: 768 / 14 = 54 is scaled to one row of patches.
     max_aspect: float = Field(default=54.0, ge=1.0)
-    #: Bytes. Above what common inference endpoints accept, and what one row should weigh in a shard.
+    #: Bytes: what one picture may weigh in a shard. Tighter than ingestion's own limit, which guards memory.
     max_file_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
     #: Standard deviation of the luma, 0 to 127.5. A page with one pixel in 10,000 black has 2.5, a thin drawing 5
-    #: and more; dark photographs stay above 1.5. Pictures that differ in hue alone are rare and look blank too.
+    #: and more. Pictures that differ in hue alone look blank too.
     min_luma_std: float = Field(default=1.0, ge=0.0)
     #: Frames or pages. The pixels that are measured and trained on are those of the first one only.
     max_frames: int = Field(default=1, ge=1)

@@ -2,8 +2,9 @@
 
 Chinese, Japanese and Korean are told apart by their scripts, all else by py3langid, a naive Bayes classifier over byte
 n-grams (M. Lui, T. Baldwin, "langid.py: An Off-the-shelf Language Identification Tool", ACL 2012), with normalised
-confidences. What is too short or is not language (numbers, formulas, code) is "und", and "und" is never dropped,
-nor is what was detected without confidence.
+confidences. The whole conversation is looked at, prompts included: an exercise in translation is mixed, hence
+uncertain, hence kept, and so is a short foreign caption below an English prompt. What is too short or is not language
+(numbers, formulas, code) is "und", and "und" is never dropped, nor is what was detected without confidence.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ _HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 #: How many Latin letters one letter of the script is worth.
 _CJK_WEIGHT = 3
 
+#: Labels of the classifier that are written forms of another language here, or none ("no linguistic content").
+_MERGED = {"wuu": "zh", "yue": "zh", "zxx": UNDETERMINED}
+
 Code = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 
 
@@ -82,8 +86,9 @@ def detect(contents: Sequence[str]) -> tuple[str, float]:
         return UNDETERMINED, 0.0
     if cjk > other:
         return _cjk_language(han, kana, hangul), cjk / (cjk + other)
-    language, confidence = _identifier().classify(text)
-    return str(language), float(confidence)
+    label, confidence = _identifier().classify(text)
+    language = _MERGED.get(label, str(label))
+    return language, 0.0 if language == UNDETERMINED else float(confidence)
 
 
 def _language_part(contents: Sequence[str]) -> str:

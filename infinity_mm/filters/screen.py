@@ -33,7 +33,7 @@ def screen(attributes: Mapping[str, pa.Table], filters: Sequence[tuple[Filter, F
     ids = next(iter(attributes.values())).column("id")
     found: list[tuple[str, Verdict] | None] = [None] * len(ids)
     for chosen, params in filters:
-        verdicts = chosen.judge(_visible(attributes, chosen), params)
+        verdicts = chosen.judge(_visible(attributes, chosen, ids), params)
         _check(chosen, verdicts, len(ids))
         for row, verdict in enumerate(verdicts):
             if verdict is not None and found[row] is None:
@@ -48,22 +48,26 @@ def screen(attributes: Mapping[str, pa.Table], filters: Sequence[tuple[Filter, F
     return pa.table(columns, schema=SCREEN)
 
 
-def _visible(attributes: Mapping[str, pa.Table], chosen: Filter) -> pa.Table:
+def _visible(attributes: Mapping[str, pa.Table], chosen: Filter, ids: pa.ChunkedArray) -> pa.Table:
     """Return the tables of the filter's `FROM` side by side, the id once."""
     missing = [stage for stage in chosen.FROM if stage not in attributes]
     if missing:
         raise StageError(f"filter {chosen.NAME!r} judges attributes of {missing}, got only {sorted(attributes)}")
-    first, *others = (attributes[stage] for stage in chosen.FROM)
-    for stage, table in zip(chosen.FROM[1:], others, strict=True):
-        if not table.column("id").equals(first.column("id")):
-            raise StageError(f"filter {chosen.NAME!r}: the rows of {stage!r} are not those of {chosen.FROM[0]!r}")
-        for name in table.column_names:
-            if name == "id":
-                continue
-            if name in first.column_names:
+    visible: pa.Table | None = None
+    for stage in chosen.FROM:
+        table = attributes[stage]
+        if not table.column("id").equals(ids):
+            raise StageError(f"filter {chosen.NAME!r}: the rows of {stage!r} are not those of the partition")
+        if visible is None:
+            visible = table
+            continue
+        for name in table.column_names[1:]:
+            if name in visible.column_names:
                 raise StageError(f"filter {chosen.NAME!r}: column {name!r} is in several stages of {chosen.FROM}")
-            first = first.append_column(table.field(name), table.column(name))
-    return first
+            visible = visible.append_column(table.field(name), table.column(name))
+    if visible is None:
+        raise StageError(f"filter {chosen.NAME!r}: FROM names no stage, so there is nothing to judge")
+    return visible
 
 
 def _check(chosen: Filter, verdicts: Sequence[Verdict | None], rows: int) -> None:

@@ -53,15 +53,9 @@ def measure(records: pa.Table, params: Params) -> pa.Table:
     empty: list[int | None] = []
     last: list[str | None] = []
     for roles, contents in flat_turns(records):
-        skip = 1 if roles[:1] == ["system"] else 0
-        expected = (("user", "assistant")[k % 2] for k in range(len(roles) - skip))
-        n_turns.append(len(roles) - skip)
+        n_turns.append(len(roles) - _leading(roles))
         n_placeholders.append(sum(content.count(IMAGE_TOKEN) for content in contents))
-        misplaced.append(
-            next(
-                (k for k, (got, want) in enumerate(zip(roles[skip:], expected, strict=True), skip) if got != want), None
-            )
-        )
+        misplaced.append(_misplaced_turn(roles))
         empty.append(next((k for k, content in enumerate(contents) if not content.strip()), None))
         last.append(roles[-1] if roles else None)
     columns = [
@@ -75,6 +69,19 @@ def measure(records: pa.Table, params: Params) -> pa.Table:
         last,
     ]
     return pa.table(columns, schema=ATTRIBUTES)
+
+
+def _leading(roles: Sequence[str]) -> int:
+    """Return 1 where a system turn stands first, else 0."""
+    return int(bool(roles) and roles[0] == "system")
+
+
+def _misplaced_turn(roles: Sequence[str]) -> int | None:
+    first = _leading(roles)
+    for k in range(first, len(roles)):
+        if roles[k] != ("assistant" if (k - first) % 2 else "user"):
+            return k
+    return None
 
 
 def judge(attributes: pa.Table, params: Params) -> Sequence[Verdict | None]:

@@ -1,13 +1,14 @@
 """Texts that loop, are damaged, empty or endless; and the repaired text where encoding could be mended.
 
 Written for sources whose texts are short on purpose: captions are a few lower-case tokenised words, half of the
-answers of visual dialogue are one word, and both are kept. Repetition is looked for inside single
-answers, from 50 words on: the same short answer in ten turns, or one instruction before each, is no loop.
-Numbers never count as repeated, so tables and boxes may be as regular as they are. White space is not judged.
+answers of visual dialogue are one word, and both are kept. Repetition is looked for inside single answers, from
+50 words on: the same short answer in ten turns, or the same instruction before every question, is no loop. Numbers
+and markup tags never count as repeated, so tables and boxes may be as regular as they are. White space is not judged.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -59,6 +60,8 @@ WORDS_OF_A_LINE = 3
 TOP_NGRAM = 4
 REPEATED_NGRAM = 10
 
+_TAG = re.compile(r"</?[A-Za-z][\w:-]*(?:\s[^<>\n]*)?/?>")
+
 
 class Params(FilterParams):
     """Limits per record; all are inclusive."""
@@ -69,10 +72,10 @@ class Params(FilterParams):
     max_chars: int = Field(default=200_000, ge=1)
     #: Share of an answer's words that copies of one 4-gram make up.
     max_top_ngram_share: float = Field(default=0.6, ge=0.0, le=1.0)
-    #: Share of an answer's words inside 10-grams that occurred before. Gopher drops web pages above 0.1; instructions
-    #: that quote their question, code and forms reach 0.3.
+    #: Share of an answer's words inside 10-grams that occurred before. Gopher drops web pages above 0.1 of the
+    #: characters; code, forms and answers that quote themselves need more room.
     max_repeated_ngram_share: float = Field(default=0.5, ge=0.0, le=1.0)
-    #: Share of an answer's lines that equal an earlier one. Gopher: 0.3; songs and code go above it.
+    #: Share of an answer's lines that equal an earlier one. Gopher: 0.3 on web pages; songs and code need more room.
     max_repeated_line_share: float = Field(default=0.5, ge=0.0, le=1.0)
     #: Garbled places per character, and the number below which a text is never called garbled.
     max_garbled_share: float = Field(default=0.01, ge=0.0, le=1.0)
@@ -114,6 +117,7 @@ def _repetition(answer: str) -> tuple[float, float, float]:
     if len(answer) < MIN_WORDS:  # cannot hold as many words
         return 0.0, 0.0, 0.0
     top = repeated = 0.0
+    answer = _TAG.sub(" ", answer)
     found = words(answer)
     if len(found) >= MIN_WORDS:
         items = comparable(found)
