@@ -42,10 +42,10 @@ def test_files_and_size(checkpoint: Path) -> None:
 
 
 def test_another_process_writes_the_same_bytes(checkpoint: Path, tmp_path: Path) -> None:
-    code = f"from infinity_mm.synth.tiny_model import build; from pathlib import Path; build(Path({str(tmp_path / 'm')!r}))"
+    code = "import pathlib, sys; from infinity_mm.synth.tiny_model import build; build(pathlib.Path(sys.argv[1]))"
     root = str(Path(tiny_model.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": root, "PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "m")], check=True, env=environment)
     assert contents(tmp_path / "m") == contents(checkpoint)
 
 

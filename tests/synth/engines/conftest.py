@@ -68,6 +68,11 @@ class ChildChat:
             raise answer
         return answer
 
+    def sabotage(self, word: str) -> None:
+        """Make the engine fail on prompts that hold `word`; mend it with an empty word."""
+        self._connection.send(word)
+        assert self._connection.recv() is None
+
     def close(self) -> None:
         self._connection.send(None)
         assert self._process.wait(timeout=60) == 0

@@ -58,7 +58,7 @@ def test_choices(chat: Chat) -> None:
     replies = chat(prompts)
     assert [reply.key for reply in replies] == [request.key for request in prompts]
     assert all(reply.text in choices and reply.error is None for reply in replies)
-    only = Request(key="only", prompt="Pick", choices=("数据 \\ \"\n",))
+    only = Request(key="only", prompt="Pick", choices=('数据 \\ "\n',))
     assert chat([only])[0].text == only.choices[0]
 
 
