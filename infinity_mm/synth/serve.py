@@ -57,14 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--gpus", type=float, help="GPUs to use; all that vLLM's build and this machine allow by default"
     )
     parser.add_argument("--max-model-len", type=int, default=2048, help="tokens of prompt plus answer")
-    parser.add_argument("rest", nargs="*", metavar="-- ARG", help="further arguments of vLLM's server")
-    options = parser.parse_args(arguments)
+    parser.epilog = "Arguments after -- are handed to vLLM's server as they are."
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)
+    options, rest = parser.parse_args(given[:end]), given[end + 1 :]
     gpus = options.gpus if options.gpus is not None else (0.0 if vllm_is_cpu_build() else float(local_gpus()))
     try:
         spec = ModelSpec(name=options.model, gpus=gpus, max_model_len=options.max_model_len)
         if resolve_engine(spec) != "vllm":
             raise ModelError("vLLM cannot run here: it is not installed, or installed for GPUs and there is none")
-        line = command(spec, options.host, options.port, options.rest)
+        line = command(spec, options.host, options.port, rest)
         os.execve(line[0], line, environment(spec))
     except InfinityMMError as error:
         print(f"error: {error}", file=sys.stderr)

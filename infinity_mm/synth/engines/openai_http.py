@@ -54,11 +54,10 @@ class OpenAIChat:
             base_url=spec.base_url, api_key=_api_key(spec), timeout=spec.timeout_s, max_retries=retries
         )
         try:
-            served = self._runner.run(self._served_models())
-        except BaseException:
+            card = _choose_model(self._runner.run(self._served_models()), spec)
+        except ModelError:
             self.close()
             raise
-        card = _choose_model(served, spec)
         self._model = spec.name if card is None else str(card["id"])
         #: vLLM takes choices as such; every other server gets them as a JSON enum.
         self._vllm = card is not None and card.get("owned_by") == "vllm"

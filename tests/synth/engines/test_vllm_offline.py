@@ -1,0 +1,70 @@
+"""vLLM in process: its arguments, and what it does when the engine itself fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infinity_mm.errors import ModelError
+from infinity_mm.synth.chat import ModelSpec, Request, Sampling
+from infinity_mm.synth.engines.checkpoint import Checkpoint
+from infinity_mm.synth.engines.vllm_offline import VllmChat, engine_arguments
+
+HERE = Checkpoint(Path("/models/m"), "m", "0" * 16)
+
+
+def test_arguments_without_a_gpu() -> None:
+    arguments = engine_arguments(ModelSpec(max_model_len=999), HERE)
+    assert arguments["max_model_len"] == 999
+    assert arguments["enforce_eager"] is True
+    assert "tensor_parallel_size" not in arguments
+
+
+@pytest.mark.parametrize(("gpus", "parallel", "share"), [(0.5, None, 0.45), (1, 1, 0.9), (4, 4, 0.9)])
+def test_arguments_on_gpus(gpus: float, parallel: int | None, share: float) -> None:
+    arguments = engine_arguments(ModelSpec(gpus=gpus), HERE)
+    assert arguments.get("tensor_parallel_size") == parallel
+    assert arguments["gpu_memory_utilization"] == share
+    assert "enforce_eager" not in arguments
+
+
+def test_one_and_a_half_gpus_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"gpus is 1\.5"):
+        engine_arguments(ModelSpec(gpus=1.5), HERE)
+
+
+def test_vllm_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setitem(__import__("sys").modules, "vllm", None)
+    with pytest.raises(ModelError, match="Install the extra 'gpu'"):
+        VllmChat(ModelSpec(name=str(tmp_path)))
+
+
+def ask(*prompts: str) -> list[Request]:
+    return [Request(key=prompt, prompt=prompt, sampling=Sampling(max_tokens=3)) for prompt in prompts]
+
+
+@pytest.fixture
+def breakable(vllm_chat: Any) -> Iterator[Any]:
+    yield vllm_chat
+    vllm_chat.sabotage("")
+
+
+@pytest.mark.slow
+def test_a_request_that_breaks_the_engine_is_isolated(breakable: Any) -> None:
+    before = breakable(ask("one", "two", "three", "four"))
+    breakable.sabotage("poison")
+    replies = breakable(ask("one", "two", "poison 1", "three", "poison 2", "four"))
+    assert [reply.error for reply in replies] == [None, None, "refused", None, "refused", None]
+    assert "out of memory" in replies[2].detail
+    assert [reply.text for reply in replies if reply.text] == [reply.text for reply in before]
+
+
+@pytest.mark.slow
+def test_a_dead_engine_raises_and_stays_dead(breakable: Any) -> None:
+    breakable.sabotage("User")  # the chat template puts it into every prompt
+    with pytest.raises(ModelError, match=r"stopped answering while 2 requests.*resumes"):
+        breakable(ask("one", "two"))
+    with pytest.raises(ModelError, match="died earlier: RuntimeError"):
+        breakable(ask("one"))
