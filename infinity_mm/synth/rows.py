@@ -1,0 +1,138 @@
+"""What travels between the four steps: each row is the one before it plus what a step found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from infinity_mm.errors import StageError
+from infinity_mm.record import Image
+from infinity_mm.synth.taxonomy import Leaf
+
+#: The form an answer takes. Three are the paper's; the fourth its file names hint at.
+Format = Literal["word_or_phrase", "brief", "detailed", "multiple_choice"]
+FORMATS: tuple[Format, ...] = ("word_or_phrase", "brief", "detailed", "multiple_choice")
+LETTERS = ("A", "B", "C", "D")
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The data is at fault: the attempt is dropped."""
+
+    #: Snake case, one of the step's `REASONS`.
+    reason: str
+    #: The value that decided.
+    detail: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The call is at fault, so nothing is known of the data: the attempt is quarantined, never scored."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The record, with exactly one picture, that questions are made for."""
+
+    id: str
+    source: str
+    license: str
+    image: Image
+    #: Original file bytes.
+    data: bytes = field(repr=False)
+
+    @staticmethod
+    def of(row: Mapping[str, Any], data: bytes) -> Parent:
+        """Return the parent for a row of `records` and the bytes of its only picture.
+
+        Raises `StageError` for a row that has no picture or several.
+        """
+        if len(row["images"]) != 1:
+            raise StageError(f"record {row['id']} has {len(row['images'])} images; a synthetic row needs exactly one")
+        return Parent(row["id"], row["source"], row["license"], Image.model_validate(row["images"][0]), data)
+
+    @property
+    def image_uri(self) -> str:
+        """Where a child row finds the picture: the record that holds its bytes."""
+        return self.image.uri if self.image.uri.startswith("record:") else f"record:{self.id}#0"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One thing seen in a picture."""
+
+    name: str
+    #: 1 (a guess) to 5 (certain and prominent), as the model says.
+    confidence: int
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A picture with its tags; most confident first, then alphabetical."""
+
+    parent: Parent
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try to make one question for a picture; the n-th of its parent."""
+
+    tagged: Tagged
+    n: int
+
+    @property
+    def parent(self) -> Parent:
+        """The record the picture belongs to."""
+        return self.tagged.parent
+
+    @property
+    def key(self) -> str:
+        """Identifies the attempt in every draw and every request."""
+        return f"{self.parent.id}/{self.n}"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """An attempt with its instruction type and the form its answer shall have."""
+
+    attempt: Attempt
+    leaf: Leaf
+    format: Format
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A question and its answer, not yet judged."""
+
+    typed: Typed
+    question: str
+    #: In plain words; for multiple choice the text of the right option.
+    answer: str
+    #: The four options in the order shown, () for other formats.
+    options: tuple[str, ...] = ()
+
+    @property
+    def letter(self) -> str | None:
+        """Letter of the right option, None where there are no options."""
+        return LETTERS[self.options.index(self.answer)] if self.options else None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A question and answer with the judge's score."""
+
+    generated: Generated
+    #: 1 to 10.
+    score: int
+    #: The judge's own words.
+    reason: str
+
+
+def tag_line(tags: tuple[Tag, ...]) -> str:
+    """Return the tags as one line of a prompt."""
+    return ", ".join(tag.name for tag in tags)
