@@ -23,6 +23,8 @@ Charset = Literal["ascii", "unicode"]
 
 #: Reasons of a call that gave no usable answer; the attempt is quarantined.
 CALL_REASONS = ("model_call_failed", "unparsable_reply")
+#: Engines check replies too; these errors of theirs mean that an answer came and was not usable.
+_UNUSABLE = ("truncated", "invalid_output")
 
 _PATTERNS: dict[str, str] = {
     "ascii": r"^[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?$",
@@ -67,11 +69,11 @@ def longest_bytes(schema: dict[str, Any]) -> int:
     """Return the length in bytes of the longest text that fits, with ", " and ": " as separators."""
     match schema["type"]:
         case "string":
-            return 2 + schema["maxLength"] * _CHARACTER_BYTES.get(schema["pattern"], _ESCAPE_BYTES)
+            return 2 + int(schema["maxLength"]) * _CHARACTER_BYTES.get(schema["pattern"], _ESCAPE_BYTES)
         case "integer":
             return max(len(str(schema["minimum"])), len(str(schema["maximum"])))
         case "array":
-            return 2 + schema["maxItems"] * (longest_bytes(schema["items"]) + 2)
+            return 2 + int(schema["maxItems"]) * (longest_bytes(schema["items"]) + 2)
         case "object":
             return 2 + sum(len(json.dumps(k)) + 4 + longest_bytes(v) for k, v in schema["properties"].items())
     raise ValueError(f"schema type {schema['type']!r} is not string, integer, array or object")
@@ -161,7 +163,8 @@ def read_reply(request: Request, reply: Reply) -> Any | Failed:
 
 
 def _call_failed(reply: Reply) -> Failed:
-    return Failed("model_call_failed", f"{reply.error or 'no reason given'}: {reply.detail}".rstrip(": "))
+    reason = "unparsable_reply" if reply.error in _UNUSABLE else "model_call_failed"
+    return Failed(reason, f"{reply.error or 'no reason given'}: {reply.detail}".rstrip(": "))
 
 
 def _shown(reply: str) -> str:

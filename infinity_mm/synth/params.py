@@ -1,0 +1,143 @@
+"""Parameters of the synthesis: the `synth` key of a recipe."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from infinity_mm.errors import RecipeError
+from infinity_mm.frozen import Frozen
+from infinity_mm.keyed import keyed_u64
+from infinity_mm.record import Category
+from infinity_mm.synth.chat import ModelSpec, Sampling
+from infinity_mm.synth.rows import Format
+from infinity_mm.synth.structured import Charset
+from infinity_mm.synth.taxonomy import Taxonomy
+
+StepName = Literal["tag", "classify", "generate", "judge"]
+STEP_NAMES: tuple[StepName, ...] = ("tag", "classify", "generate", "judge")
+
+
+class Draw(Frozen):
+    """How the tokens of one step are drawn; the token limit follows from the step's schema."""
+
+    temperature: float = Field(default=0.0, ge=0.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+
+    def sampling(self, max_tokens: int) -> Sampling:
+        """Return the sampling of a request that may need `max_tokens` new tokens."""
+        return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=max_tokens)
+
+
+class StepDraws(Frozen):
+    """Sampling per step. Only the questions are drawn; what observes or judges is greedy."""
+
+    tag: Draw = Draw()
+    classify: Draw = Draw()
+    generate: Draw = Draw(temperature=0.7, top_p=0.9)
+    judge: Draw = Draw()
+
+
+class FormatWeights(Frozen):
+    """Relative weights of the answer formats; 0 leaves one out."""
+
+    word_or_phrase: float = Field(default=1.0, ge=0.0)
+    brief: float = Field(default=1.0, ge=0.0)
+    detailed: float = Field(default=1.0, ge=0.0)
+    multiple_choice: float = Field(default=1.0, ge=0.0)
+
+    @model_validator(mode="after")
+    def _some(self) -> FormatWeights:
+        if not any(self.as_dict().values()):
+            raise ValueError("every format weight is 0; give at least one format a weight above 0")
+        return self
+
+    def as_dict(self) -> dict[Format, float]:
+        """Return the weights by format, in the order of `FORMATS`."""
+        return {
+            "word_or_phrase": self.word_or_phrase,
+            "brief": self.brief,
+            "detailed": self.detailed,
+            "multiple_choice": self.multiple_choice,
+        }
+
+
+class Limits(Frozen):
+    """Longest texts that a model may write, in characters, and most items."""
+
+    tags: int = Field(default=12, ge=1, le=64)
+    tag_chars: int = Field(default=32, ge=8, le=64)
+    question_chars: int = Field(default=240, ge=40, le=2000)
+    phrase_chars: int = Field(default=60, ge=10, le=200)
+    option_chars: int = Field(default=60, ge=10, le=200)
+    brief_chars: int = Field(default=300, ge=40, le=2000)
+    detailed_chars: int = Field(default=800, ge=100, le=8000)
+    judge_reason_chars: int = Field(default=160, ge=20, le=1000)
+
+
+class RuleParams(Frozen):
+    """Thresholds of the rules that come before the judge."""
+
+    #: Characters.
+    min_question_chars: int = Field(default=10, ge=1)
+    #: Most words of a word-or-phrase answer.
+    max_phrase_words: int = Field(default=8, ge=1)
+    #: Characters.
+    min_brief_chars: int = Field(default=20, ge=1)
+    #: Characters.
+    min_detailed_chars: int = Field(default=80, ge=1)
+    #: Largest share of words inside repeated word 3-grams (0 to 1).
+    max_repeated_words: float = Field(default=0.3, ge=0.0, le=1.0)
+    #: Longest run of one character.
+    max_run: int = Field(default=8, ge=2)
+    #: Words copied in a row from the instructions that count as a leak.
+    leak_words: int = Field(default=6, ge=3)
+    #: Keep a bare yes or no. Off by default: models say yes far too often, and one row cannot balance the set.
+    allow_yes_no: bool = False
+
+
+class SynthParams(Frozen):
+    """What to generate, from which pictures, by which model, and what to keep."""
+
+    #: Pictures to draw.
+    images: int = Field(gt=0)
+    #: Attempts for each picture.
+    per_image: int = Field(default=1, gt=0, le=32)
+    #: Only pictures of these categories; None means all but synthetic rows.
+    categories: tuple[Category, ...] | None = None
+    #: Only pictures of these sources; None means all.
+    sources: tuple[str, ...] | None = None
+    #: Instruction types to make: names of leaves or of levels 1 and 2; None means all.
+    types: tuple[str, ...] | None = None
+    formats: FormatWeights = FormatWeights()
+    #: Tell the trained model, at the end of the question, which form of answer is wanted.
+    format_hint: bool = True
+    #: Least confidence (1 to 5) of a tag that is used.
+    min_tag_confidence: int = Field(default=3, ge=1, le=5)
+    #: Instruction types offered to the classifier at once.
+    candidates: int = Field(default=12, ge=1, le=64)
+    #: Least score of the judge, 1 to 10, that is kept; the paper drops below 8.
+    min_score: int = Field(default=8, ge=1, le=10)
+    #: Further tries, each with the next seed, of a call that failed or could not be read.
+    max_retries: int = Field(default=2, ge=0, le=8)
+    charset: Charset = "ascii"
+    limits: Limits = Limits()
+    rules: RuleParams = RuleParams()
+    draws: StepDraws = StepDraws()
+    model: ModelSpec = ModelSpec()
+    #: None judges with the generating model; the rows then say so.
+    judge: ModelSpec | None = None
+
+    @model_validator(mode="after")
+    def _known_types(self) -> SynthParams:
+        try:
+            Taxonomy.load().select(self.types)
+        except RecipeError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+def call_seed(seed: int, step: StepName, key: str) -> int:
+    """Return the seed of a request: 30 bits of (recipe seed, step, attempt), so that retries stay within int32."""
+    return keyed_u64(seed, f"synth.{step}", key) & 0x3FFFFFFF

@@ -1,0 +1,134 @@
+"""Where a synthetic row comes from: enough to say who wrote each word, and to ask for it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from infinity_mm.frozen import Frozen
+from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth.calls import Call
+from infinity_mm.synth.chat import EngineInfo, Sampling
+from infinity_mm.synth.params import STEP_NAMES, StepName
+from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.rows import Format, Judged
+from infinity_mm.synth.taxonomy import Taxonomy
+
+#: (name, version) of the prompt file of each step.
+PROMPTS: Mapping[StepName, tuple[str, int]] = {
+    "tag": step1_tag.PROMPT,
+    "classify": step2_classify.PROMPT,
+    "generate": step3_generate.PROMPT,
+    "judge": step4_filter.PROMPT,
+}
+
+
+class CallProvenance(Frozen):
+    """One call: who answered what, and how the tokens were drawn."""
+
+    engine: EngineInfo
+    prompt: str
+    prompt_version: int
+    #: Of the prompt file, 64 hex digits.
+    prompt_sha256: str
+    sampling: Sampling
+    #: Of the try that gave the answer.
+    seed: int
+    #: Tries until then.
+    attempts: int
+    #: Of all tries; for the tags the call is shared by all attempts on the picture.
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class InstructionType(Frozen):
+    """Where the question stands in the taxonomy."""
+
+    level1: str
+    level2: str
+    leaf: str
+    taxonomy_version: int
+    #: Of the taxonomy file, 64 hex digits.
+    taxonomy_sha256: str
+
+
+class TagProvenance(Frozen):
+    """One tag of the picture."""
+
+    tag: str
+    confidence: int
+
+
+class Provenance(Frozen):
+    """The JSON in the `extra` column of every synthetic row."""
+
+    parent: str
+    parent_source: str
+    image_sha256: str
+    #: The attempt's number on this picture.
+    n: int
+    instruction_type: InstructionType
+    tags: tuple[TagProvenance, ...]
+    answer_format: Format
+    #: The question without options or hint.
+    question: str
+    #: In plain words, also where the row answers with a letter.
+    answer: str
+    #: In the order shown; empty but for multiple choice.
+    options: tuple[str, ...]
+    #: The judge's score, 1 to 10.
+    score: int
+    score_reason: str
+    #: True where the judge is the model that wrote the row.
+    self_judged: bool
+    license_note: str
+    calls: dict[StepName, CallProvenance]
+
+
+def provenance(row: Judged, calls: Mapping[StepName, Call], writer: EngineInfo, judge: EngineInfo) -> Provenance:
+    """Return the provenance of a judged row from the four calls that made it."""
+    generated = row.generated
+    typed = generated.typed
+    parent = typed.attempt.parent
+    taxonomy = Taxonomy.load()
+    level1, level2, leaf = taxonomy.path(typed.leaf)
+    return Provenance(
+        parent=parent.id,
+        parent_source=parent.source,
+        image_sha256=parent.image.sha256,
+        n=typed.attempt.n,
+        instruction_type=InstructionType(
+            level1=level1,
+            level2=level2,
+            leaf=leaf,
+            taxonomy_version=taxonomy.version,
+            taxonomy_sha256=taxonomy.sha256,
+        ),
+        tags=tuple(TagProvenance(tag=tag.name, confidence=tag.confidence) for tag in typed.attempt.tagged.tags),
+        answer_format=typed.format,
+        question=generated.question,
+        answer=generated.answer,
+        options=generated.options,
+        score=row.score,
+        score_reason=row.reason,
+        self_judged=(writer.model, writer.revision) == (judge.model, judge.revision),
+        license_note=(
+            f"The licence column is the picture's, from its parent row. The words were written by {writer.model}; "
+            "terms of that model may apply to them."
+        ),
+        calls={step: _one(step, calls[step], judge if step == "judge" else writer) for step in STEP_NAMES},
+    )
+
+
+def _one(step: StepName, made: Call, engine: EngineInfo) -> CallProvenance:
+    prompt = load_prompt(*PROMPTS[step])
+    return CallProvenance(
+        engine=engine,
+        prompt=prompt.name,
+        prompt_version=prompt.version,
+        prompt_sha256=prompt.sha256,
+        sampling=made.request.sampling,
+        seed=made.request.seed,
+        attempts=made.attempts,
+        prompt_tokens=made.prompt_tokens,
+        completion_tokens=made.completion_tokens,
+    )

@@ -1,0 +1,166 @@
+"""Rules that a generated question and answer must pass before a judge is asked; they cost no call."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+
+from infinity_mm.synth import step3_generate
+from infinity_mm.synth.params import RuleParams
+from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.rows import Drop, Generated
+
+REASONS = (
+    "empty_text",
+    "control_markup",
+    "question_too_short",
+    "answer_too_short",
+    "answer_too_long",
+    "refusal",
+    "prompt_leak",
+    "repetition",
+    "options_not_distinct",
+    "yes_no_answer",
+    "answer_in_question",
+    "duplicate_question",
+)
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+#: What a trainer's tokenizer could take for control: image placeholders and turn marks.
+_MARKUP = re.compile(r"<image>|<\|[^|>]*\|>|\[/?INST\]|</?s>", re.IGNORECASE)
+#: Sentences in which a model speaks of itself or declines; each needs a first person or a passive verdict,
+#: because "sorry" and "cannot" alone occur in honest transcripts.
+_REFUSAL = re.compile(
+    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|assistant)\b"
+    r"|\bi(?:['’]m| am)(?: very)? (?:sorry|unable|not able|an ai)\b"
+    r"|\bi (?:can(?:not|['’]t| not)|could(?: not|n['’]t)|do(?: not|n['’]t) (?:know|see|have (?:access|enough)))\b"
+    r"|\bi apologi[sz]e\b"
+    r"|\b(?:cannot|can['’]t|can not|could not|couldn['’]t|impossible to|not possible to) (?:be )?"
+    r"(?:determined?|identif(?:y|ied)|answer(?:ed)?|tell)\b"
+    r"|\bunable to (?:determine|identify|answer|see|provide|assist)\b",
+    re.IGNORECASE,
+)
+#: Words of our own instructions that a person who looks at a picture would not use.
+_LEAK = re.compile(
+    r"\b(?:instruction type|kind of question|form of the answer|(?:given|provided|listed) tags|the tags|json object)\b",
+    re.IGNORECASE,
+)
+_YES_NO = re.compile(r"(?:yes|no)\W*", re.IGNORECASE)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, case folded."""
+    return _WORD.findall(text.casefold())
+
+
+def judge_by_rule(row: Generated, earlier: Iterable[Generated], params: RuleParams) -> Drop | None:
+    """Return the first rule that the row breaks, in the order of `REASONS`, or None.
+
+    `earlier` are the rows of the same picture, with a smaller n, that passed these rules.
+    """
+    return (
+        _texts(row, params)
+        or _lengths(row, params)
+        or _manners(row, params)
+        or _repeats(row, params)
+        or _answer(row, params)
+        or _duplicate(row, earlier)
+    )
+
+
+def _parts(row: Generated) -> tuple[tuple[str, str], ...]:
+    answers = row.options or (row.answer,)
+    return (("question", row.question), *(("answer", text) for text in answers))
+
+
+def _texts(row: Generated, params: RuleParams) -> Drop | None:
+    for name, text in _parts(row):
+        if not any(c.isalnum() for c in text):
+            return Drop("empty_text", f"{name}: {text!r}")
+    for name, text in _parts(row):
+        if found := _MARKUP.search(text):
+            return Drop("control_markup", f"{name}: {found.group()!r}")
+    if len(row.question) < params.min_question_chars:
+        return Drop("question_too_short", f"chars={len(row.question)} < min_question_chars={params.min_question_chars}")
+    return None
+
+
+def _lengths(row: Generated, params: RuleParams) -> Drop | None:
+    form = row.typed.format
+    if form in ("brief", "detailed"):
+        name = f"min_{form}_chars"
+        least = params.min_brief_chars if form == "brief" else params.min_detailed_chars
+        if len(row.answer) < least:
+            return Drop("answer_too_short", f"chars={len(row.answer)} < {name}={least}")
+    elif form == "word_or_phrase" and (count := len(row.answer.split())) > params.max_phrase_words:
+        return Drop("answer_too_long", f"words={count} > max_phrase_words={params.max_phrase_words}")
+    return None
+
+
+def _manners(row: Generated, params: RuleParams) -> Drop | None:
+    for name, text in _parts(row):
+        if found := _REFUSAL.search(text):
+            return Drop("refusal", f"{name}: {found.group()!r}")
+    own = _own_words(params.leak_words)
+    for name, text in _parts(row):
+        if found := _LEAK.search(text):
+            return Drop("prompt_leak", f"{name}: {found.group()!r}")
+        for run in _grams(words(text), params.leak_words):
+            if run in own:
+                return Drop("prompt_leak", f"{name}: {' '.join(run)!r}")
+    return None
+
+
+def _repeats(row: Generated, params: RuleParams) -> Drop | None:
+    for name, text in _parts(row):
+        run = max((len(list(same)) for _, same in itertools.groupby(text)), default=0)
+        if run > params.max_run:
+            return Drop("repetition", f"{name}: run={run} > max_run={params.max_run}")
+        share = _repeated_share(words(text))
+        if share > params.max_repeated_words:
+            return Drop("repetition", f"{name}: share={share:.2f} > max_repeated_words={params.max_repeated_words}")
+    return None
+
+
+def _answer(row: Generated, params: RuleParams) -> Drop | None:
+    form = row.typed.format
+    if row.options and len({tuple(words(option)) or option for option in row.options}) < len(row.options):
+        return Drop("options_not_distinct", " | ".join(row.options))
+    if form == "word_or_phrase" and not params.allow_yes_no and _YES_NO.fullmatch(row.answer):
+        return Drop("yes_no_answer", row.answer)
+    question, answer = words(row.question), tuple(words(row.answer))
+    # "Is it red or blue?" names its answers rightly.
+    short = form in ("word_or_phrase", "multiple_choice") and "or" not in question
+    if short and answer and answer in _grams(question, len(answer)):
+        return Drop("answer_in_question", row.answer)
+    return None
+
+
+def _duplicate(row: Generated, earlier: Iterable[Generated]) -> Drop | None:
+    mine = words(row.question)
+    for other in earlier:
+        if words(other.question) == mine:
+            return Drop("duplicate_question", f"as attempt {other.typed.attempt.key}: {row.question}")
+    return None
+
+
+def _grams(tokens: list[str], n: int) -> list[tuple[str, ...]]:
+    return [tuple(tokens[k : k + n]) for k in range(len(tokens) - n + 1)]
+
+
+def _repeated_share(tokens: list[str]) -> float:
+    """Return the share of words that lie in word 3-grams occurring more than once (after Rae et al. 2021)."""
+    grams = _grams(tokens, 3)
+    counts = Counter(grams)
+    covered = {k + offset for k, gram in enumerate(grams) if counts[gram] > 1 for offset in range(3)}
+    return len(covered) / len(tokens) if tokens else 0.0
+
+
+@cache
+def _own_words(n: int) -> frozenset[tuple[str, ...]]:
+    """Return the word n-grams of the instructions that the generating model saw."""
+    prompt = load_prompt(*step3_generate.PROMPT)
+    return frozenset(run for _, text in prompt.sections for run in _grams(words(text), n))

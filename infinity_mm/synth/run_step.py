@@ -1,0 +1,228 @@
+"""The four steps over one partition of pictures: pure but for the calls to the model.
+
+How a picture travels::
+
+    Parent --tag--> Tagged --x per_image--> Attempt --classify--> Typed --generate--> Generated
+                                                                                         |
+                          record <--assemble-- kept <--verdict-- Judged <--judge-- rules passed
+
+Every step asks for the whole partition at once, so that the engine can batch. An attempt that ends
+early leaves the others alone; each gives exactly one `Outcome`. What becomes of a picture depends on
+(seed, params, picture, model) and not on the pictures beside it, as far as the engine's replies do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from infinity_mm.errors import RecipeError, StageError
+from infinity_mm.fingerprint import Json
+from infinity_mm.synth import rules, step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth.assemble import assemble, attempt_id
+from infinity_mm.synth.calls import Call, call
+from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
+from infinity_mm.synth.outcomes import Outcome, StepCall
+from infinity_mm.synth.params import StepName, SynthParams
+from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.provenance import PROMPTS, provenance
+from infinity_mm.synth.rows import FORMATS, Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
+from infinity_mm.synth.structured import token_budget
+from infinity_mm.synth.taxonomy import Taxonomy
+
+__all__ = ["VERSION", "call", "check", "identity", "synthesise"]
+
+#: Raised whenever the same replies would give other outcomes.
+VERSION = 1
+
+#: Fields of `SynthParams` that choose pictures, not what is made of one.
+_CHOICE_OF_IMAGES = {"images", "categories", "sources"}
+#: Fields of `ModelSpec` that say how to reach a model, not which one it is.
+_MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus"}
+
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class _Step(Generic[R, S]):
+    """The two pure functions of a step, and where its failures are booked."""
+
+    name: StepName
+    stage: str
+    request: Callable[[R, SynthParams, int], Request]
+    read: Callable[[R, Reply, SynthParams, int], S | Drop | Failed]
+
+
+@dataclass(frozen=True)
+class _Live(Generic[R]):
+    """An attempt that has not ended, with the calls made for it so far."""
+
+    parent: Parent
+    n: int
+    row: R
+    calls: Mapping[StepName, Call]
+
+
+_TAG: _Step[Parent, Tagged] = _Step("tag", step1_tag.STAGE, step1_tag.request, step1_tag.read)
+_CLASSIFY: _Step[Attempt, Typed] = _Step("classify", step2_classify.STAGE, step2_classify.request, step2_classify.read)
+_GENERATE: _Step[Typed, Generated] = _Step(
+    "generate", step3_generate.STAGE, step3_generate.request, step3_generate.read
+)
+_JUDGE: _Step[Generated, Judged] = _Step("judge", step4_filter.STAGE, step4_filter.request, step4_filter.read)
+
+
+def check(params: SynthParams) -> None:
+    """Raise `RecipeError` where the longest allowed reply of a step cannot fit the model's context."""
+    writer, judge = params.model, params.judge or params.model
+    needs: list[tuple[str, int, ModelSpec]] = [
+        ("limits.tags", token_budget(step1_tag.schema(params)), writer),
+        *(("limits." + form, token_budget(step3_generate.schema(form, params)), writer) for form in FORMATS),
+        ("limits.judge_reason_chars", token_budget(step4_filter.schema(params)), judge),
+    ]
+    for name, tokens, model in needs:
+        if tokens >= model.max_model_len:
+            raise RecipeError(
+                f"synth.{name}: a reply may need {tokens} tokens, and max_model_len of {model.name} is "
+                f"{model.max_model_len} for prompt and reply; lower the limits or raise max_model_len"
+            )
+
+
+def identity(params: SynthParams) -> Json:
+    """Return what names a partition of outcomes, besides its pictures, the seed and the engine that answers.
+
+    Holds versions, prompts, taxonomy and every parameter that can change an outcome; pictures to draw
+    and the means of reaching a model are left out.
+    """
+    dump = params.model_dump(mode="json", exclude=_CHOICE_OF_IMAGES)
+    for role in ("model", "judge"):
+        if dump[role] is not None:
+            dump[role] = {key: value for key, value in dump[role].items() if key not in _MEANS}
+    return {
+        "version": VERSION,
+        "prompts": {step: load_prompt(*prompt).sha256 for step, prompt in PROMPTS.items()},
+        "taxonomy": Taxonomy.load().sha256,
+        "params": dump,
+    }
+
+
+def synthesise(chat: Chat, judge: Chat, parents: Sequence[Parent], params: SynthParams, seed: int) -> list[Outcome]:
+    """Run the four steps for a partition of pictures.
+
+    Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
+    itself; the rows then say that they were judged by their writer. Raises `ModelError` only where an
+    engine is gone, `StageError` for a parent given twice.
+    """
+    order = {parent.id: place for place, parent in enumerate(parents)}
+    if len(order) != len(parents):
+        raise StageError(f"synthesise: {len(parents)} parents with {len(order)} distinct ids; give each parent once")
+    pictures = [_Live(parent, 0, parent, {}) for parent in parents]
+    tagged, untagged = _advance(_TAG, chat, pictures, params, seed)
+    ended = [_again(one, n) for one in untagged for n in range(params.per_image)]
+    attempts = [_Live(one.parent, n, Attempt(one.row, n), one.calls) for one in tagged for n in range(params.per_image)]
+    typed, lost = _advance(_CLASSIFY, chat, attempts, params, seed)
+    ended += lost
+    written, lost = _advance(_GENERATE, chat, typed, params, seed)
+    ended += lost
+    passed, lost = _apply_rules(written, params)
+    ended += lost
+    judged, lost = _advance(_JUDGE, judge, passed, params, seed)
+    ended += lost
+    ended += [_settle(one, chat, judge, params) for one in judged]
+    return sorted(ended, key=lambda one: (order[one.parent], one.n))
+
+
+def _advance(
+    step: _Step[R, S], chat: Chat, live: Sequence[_Live[R]], params: SynthParams, seed: int
+) -> tuple[list[_Live[S]], list[Outcome]]:
+    """Run one step over all live attempts; return those that go on and the outcomes of those that ended."""
+    made = call(chat, [step.request(one.row, params, seed) for one in live], params.max_retries)
+    on: list[_Live[S]] = []
+    ended: list[Outcome] = []
+    for one, answer in zip(live, made, strict=True):
+        after = replace(one, calls={**one.calls, step.name: answer})
+        result = step.read(one.row, answer.reply, params, seed)
+        if isinstance(result, Drop | Failed):
+            ended.append(_end(after, step.stage, result))
+        else:
+            on.append(_Live(one.parent, one.n, result, after.calls))
+    return on, ended
+
+
+def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple[list[_Live[Generated]], list[Outcome]]:
+    """Apply the rules before the judge; attempts on one picture in the order of n."""
+    passed: list[_Live[Generated]] = []
+    ended: list[Outcome] = []
+    earlier: dict[str, list[Generated]] = {}
+    for one in live:
+        siblings = earlier.setdefault(one.parent.id, [])
+        broken = rules.judge_by_rule(one.row, siblings, params.rules)
+        if broken is None:
+            siblings.append(one.row)
+            passed.append(one)
+        else:
+            ended.append(_end(one, step4_filter.STAGE, broken))
+    return passed, ended
+
+
+def _settle(one: _Live[Judged], chat: Chat, judge: Chat, params: SynthParams) -> Outcome:
+    """Keep or drop a judged attempt by its score."""
+    broken = step4_filter.verdict(one.row, params.min_score)
+    if broken is not None:
+        return _end(one, step4_filter.STAGE, broken)
+    origin = provenance(one.row, one.calls, chat.info, judge.info)
+    kept = _outcome(one)
+    return replace(kept, record=assemble(one.row, origin, params.format_hint))
+
+
+def _end(one: _Live[R], stage: str, why: Drop | Failed) -> Outcome:
+    """Return the outcome of an attempt that does not go on: dropped by its data, quarantined by a failed call."""
+    return replace(
+        _outcome(one),
+        outcome="dropped" if isinstance(why, Drop) else "quarantined",
+        stage=stage,
+        reason=why.reason,
+        detail=why.detail,
+    )
+
+
+def _outcome(one: _Live[R]) -> Outcome:
+    """Return an attempt as kept, without its record, with all that is known of it."""
+    row = one.row
+    judged = row if isinstance(row, Judged) else None
+    generated = judged.generated if judged else row if isinstance(row, Generated) else None
+    typed = generated.typed if generated else row if isinstance(row, Typed) else None
+    return Outcome(
+        id=attempt_id(one.parent.id, one.n, typed),
+        parent=one.parent.id,
+        n=one.n,
+        outcome="kept",
+        stage=None,
+        reason=None,
+        detail="",
+        leaf=typed.leaf.name if typed else None,
+        format=typed.format if typed else None,
+        record=None,
+        generation=_generation(generated, judged) if generated else None,
+        calls=tuple(
+            StepCall(step, made.attempts, made.prompt_tokens, made.completion_tokens)
+            for step, made in one.calls.items()
+            if step != "tag" or one.n == 0
+        ),
+    )
+
+
+def _generation(generated: Generated, judged: Judged | None) -> dict[str, Json]:
+    return {
+        "question": generated.question,
+        "answer": generated.answer,
+        "options": list(generated.options),
+        "score": judged.score if judged else None,
+        "score_reason": judged.reason if judged else None,
+    }
+
+
+def _again(one: Outcome, n: int) -> Outcome:
+    """Return the outcome of the n-th attempt on a picture whose tagging ended all of them."""
+    return replace(one, n=n, id=attempt_id(one.parent, n, None), calls=one.calls if n == 0 else ())
