@@ -127,7 +127,7 @@ def _repeats(row: Generated, params: RuleParams) -> Drop | None:
 
 def _answer(row: Generated, params: RuleParams) -> Drop | None:
     form = row.typed.format
-    if row.options and len({tuple(words(option)) or option for option in row.options}) < len(row.options):
+    if row.options and len({_folded(option) for option in row.options}) < len(row.options):
         return Drop("options_not_distinct", " | ".join(row.options))
     if form == "word_or_phrase" and not params.allow_yes_no and _YES_NO.fullmatch(row.answer):
         return Drop("yes_no_answer", row.answer)
@@ -140,11 +140,16 @@ def _answer(row: Generated, params: RuleParams) -> Drop | None:
 
 
 def _duplicate(row: Generated, earlier: Iterable[Generated]) -> Drop | None:
-    mine = words(row.question)
+    mine = _folded(row.question)
     for other in earlier:
-        if words(other.question) == mine:
+        if _folded(other.question) == mine:
             return Drop("duplicate_question", f"as attempt {other.typed.attempt.key}: {row.question}")
     return None
+
+
+def _folded(text: str) -> str:
+    """Return the text without case, outer white space and final stops; "+5" and "-5" stay different."""
+    return " ".join(text.casefold().split()).rstrip(" .?!")
 
 
 def _grams(tokens: list[str], n: int) -> list[tuple[str, ...]]:

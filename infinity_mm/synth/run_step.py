@@ -27,7 +27,7 @@ from infinity_mm.synth.outcomes import Outcome, StepCall
 from infinity_mm.synth.params import StepName, SynthParams
 from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.provenance import PROMPTS, provenance
-from infinity_mm.synth.rows import FORMATS, Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
+from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
 from infinity_mm.synth.taxonomy import Taxonomy
 
@@ -76,16 +76,17 @@ _JUDGE: _Step[Generated, Judged] = _Step("judge", step4_filter.STAGE, step4_filt
 def check(params: SynthParams) -> None:
     """Raise `RecipeError` where the longest allowed reply of a step cannot fit the model's context."""
     writer, judge = params.model, params.judge or params.model
+    forms = [form for form, weight in params.formats.as_dict().items() if weight > 0]
     needs: list[tuple[str, int, ModelSpec]] = [
-        ("limits.tags", token_budget(step1_tag.schema(params)), writer),
-        *(("limits." + form, token_budget(step3_generate.schema(form, params)), writer) for form in FORMATS),
-        ("limits.judge_reason_chars", token_budget(step4_filter.schema(params)), judge),
+        ("a list of tags", token_budget(step1_tag.schema(params)), writer),
+        *((f"a {form} pair", token_budget(step3_generate.schema(form, params)), writer) for form in forms),
+        ("a judge's reply", token_budget(step4_filter.schema(params)), judge),
     ]
     for name, tokens, model in needs:
         if tokens >= model.max_model_len:
             raise RecipeError(
-                f"synth.{name}: a reply may need {tokens} tokens, and max_model_len of {model.name} is "
-                f"{model.max_model_len} for prompt and reply; lower the limits or raise max_model_len"
+                f"synth.limits: {name} may need {tokens} tokens, and max_model_len of {model.name} is "
+                f"{model.max_model_len} for prompt and reply; lower the limits, or raise max_model_len if the model can"
             )
 
 

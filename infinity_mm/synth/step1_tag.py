@@ -22,8 +22,7 @@ REASONS = ("no_tags", *CALL_REASONS)
 def schema(params: SynthParams) -> dict[str, Any]:
     """Return the JSON Schema of the reply: ``{"tags": [{"tag": str, "confidence": 1..5}, ...]}``."""
     tag = record({"tag": text(params.limits.tag_chars, "tag"), "confidence": integer(1, 5)})
-    # Every picture shows something: an empty list is a way out that weak models take.
-    return record({"tags": array(tag, 1, params.limits.tags)})
+    return record({"tags": array(tag, 0, params.limits.tags)})
 
 
 def request(row: Parent, params: SynthParams, seed: int) -> Request:

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+from infinity_mm.synth.outcomes import Outcome, StepCall, add_yields, yields
+
+
+def outcome(
+    stage: str | None, reason: str | None, end: Any, leaf: str | None, calls: tuple[StepCall, ...] = ()
+) -> Outcome:
+    return Outcome(
+        id="i", parent="p", n=0, outcome=end, stage=stage, reason=reason, detail="", leaf=leaf, format=None,
+        record=None, generation=None, calls=calls,
+    )  # fmt: skip
+
+
+ONE = [
+    outcome(None, None, "kept", "Count people", (StepCall("tag", 1, 5, 2), StepCall("judge", 2, 7, 3))),
+    outcome("synth.filter", "low_score", "dropped", "Count people", (StepCall("judge", 1, 7, 3),)),
+]
+TWO = [
+    outcome("synth.tag", "model_call_failed", "quarantined", None, (StepCall("tag", 3, 15, 0),)),
+    outcome("synth.generate", "unparsable_reply", "quarantined", "Parse charts"),
+]
+
+
+def test_steps_and_types_are_counted() -> None:
+    counted = yields(ONE + TWO)
+    steps = counted["steps"]
+    assert [(stage, steps[stage]["in"], steps[stage]["out"]) for stage in steps] == [
+        ("synth.tag", 4, 3),
+        ("synth.classify", 3, 3),
+        ("synth.generate", 3, 2),
+        ("synth.filter", 2, 1),
+    ]
+    assert steps["synth.tag"] == {
+        "in": 4, "out": 3, "dropped": 0, "quarantined": 1, "tries": 4, "prompt_tokens": 20, "completion_tokens": 2,
+        "reasons": {"model_call_failed": 1},
+    }  # fmt: skip
+    assert steps["synth.filter"]["prompt_tokens"] == 14
+    assert counted["types"] == {
+        "Count people": {"kept": 1, "dropped": 1, "quarantined": 0, "reasons": {"synth.filter.low_score": 1}},
+        "Parse charts": {"kept": 0, "dropped": 0, "quarantined": 1, "reasons": {"synth.generate.unparsable_reply": 1}},
+    }
+
+
+def test_parts_add_up() -> None:
+    assert add_yields(yields(ONE), yields(TWO)) == yields(ONE + TWO)
+    assert add_yields(yields([]), yields(ONE)) == yields(ONE)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infinity_mm.synth.rules import REASONS, judge_by_rule
+
+WHERE = "Where is the red car standing?"
+BRIEF = "It is under the roof, so it stands in a garage."
+OPTIONS = ("in a garage", "on a bridge", "in a field", "under a tree")
+
+#: (reason, form, question, answer, options), at least one for each reason that needs a single row.
+BROKEN: list[tuple[str, str, str, str, tuple[str, ...]]] = [
+    ("empty_text", "word_or_phrase", "?! ...", "a car", ()),
+    ("empty_text", "word_or_phrase", WHERE, "--", ()),
+    ("empty_text", "multiple_choice", WHERE, "in a garage", ("in a garage", "?", "in a field", "under a tree")),
+    ("control_markup", "word_or_phrase", "What is in <image> here?", "a car", ()),
+    ("control_markup", "brief", WHERE, "It stands there, <|im_end|> and it is red.", ()),
+    ("question_too_short", "word_or_phrase", "What car?", "a bus", ()),
+    ("answer_too_short", "brief", WHERE, "In a garage.", ()),
+    ("answer_too_short", "detailed", WHERE, "It stands in a garage next to the house.", ()),
+    ("answer_too_long", "word_or_phrase", WHERE, "in a little garage at the end of the road", ()),
+    ("refusal", "brief", WHERE, "I'm sorry, but the car is not visible.", ()),
+    ("refusal", "brief", WHERE, "As an AI language model I look at many cars.", ()),
+    ("refusal", "brief", WHERE, "The place cannot be determined from the picture.", ()),
+    ("refusal", "brief", WHERE, "I can’t see any car in this picture.", ()),
+    ("refusal", "word_or_phrase", WHERE, "unable to determine", ()),
+    ("prompt_leak", "word_or_phrase", "What do the listed tags say of the car?", "red", ()),
+    ("prompt_leak", "brief", WHERE, "The answer is supported by what can be seen in the garage.", ()),
+    ("repetition", "word_or_phrase", WHERE, "in aaaaaaaaaaaa garage", ()),
+    ("repetition", "brief", WHERE, "in the garage in the garage in the garage in the garage", ()),
+    ("options_not_distinct", "multiple_choice", WHERE, "in a garage", (*OPTIONS[:3], "In a garage.")),
+    ("yes_no_answer", "word_or_phrase", "Is there a car in the picture?", "Yes.", ()),
+    ("answer_in_question", "word_or_phrase", "What colour is the red car here?", "red", ()),
+    ("answer_in_question", "multiple_choice", "Which car stands in a garage?", "in a garage", OPTIONS),
+]
+
+SOUND: list[tuple[str, str, str, tuple[str, ...]]] = [
+    ("word_or_phrase", WHERE, "in a garage", ()),
+    ("word_or_phrase", "Is the car red or blue?", "red", ()),
+    ("word_or_phrase", "What is the number on the redder car?", "7", ()),
+    ("word_or_phrase", "What does the sign on the door say?", "Sorry, we are closed", ()),
+    ("word_or_phrase", "What does the notice say visitors may not do?", "cannot enter", ()),
+    ("brief", WHERE, BRIEF, ()),
+    ("brief", "Is there a car in the picture?", "Yes, a red one stands beside the wall.", ()),
+    ("brief", "What can be seen in the picture?", "A red car can be seen in the picture, beside a wall.", ()),
+    ("multiple_choice", WHERE, "in a garage", OPTIONS),
+    ("multiple_choice", "Which sum is shown on the sign?", "+5", ("+5", "-5", "5 %", "50")),
+]
+
+
+@pytest.mark.parametrize(("reason", "form", "question", "answer", "options"), BROKEN)
+def test_each_rule_names_what_is_wrong(
+    kit: Any, reason: str, form: str, question: str, answer: str, options: tuple[str, ...]
+) -> None:
+    drop = judge_by_rule(kit.generated(question, answer, form, options), (), kit.params.rules)
+    assert drop is not None
+    assert drop.reason == reason
+    assert drop.detail
+
+
+@pytest.mark.parametrize(("form", "question", "answer", "options"), SOUND)
+def test_sound_rows_pass(kit: Any, form: str, question: str, answer: str, options: tuple[str, ...]) -> None:
+    assert judge_by_rule(kit.generated(question, answer, form, options), (), kit.params.rules) is None
+
+
+def test_a_question_asked_before_is_a_duplicate(kit: Any) -> None:
+    first = kit.generated(WHERE, "in a garage", n=0)
+    second = kit.generated("where is the RED car standing", "outside", n=2)
+    other = kit.generated("Where is the blue car standing?", "outside", n=1)
+    drop = judge_by_rule(second, (other, first), kit.params.rules)
+    assert drop is not None
+    assert drop.reason == "duplicate_question"
+    assert first.typed.attempt.key in drop.detail
+    assert judge_by_rule(second, (other,), kit.params.rules) is None
+
+
+def test_every_reason_has_an_example() -> None:
+    assert {reason for reason, *_ in BROKEN} | {"duplicate_question"} == set(REASONS)
+
+
+def test_thresholds_are_the_recipes(kit: Any) -> None:
+    rules = kit.with_params(rules={"allow_yes_no": True, "max_phrase_words": 20, "max_run": 40}).rules
+    for question, answer in (("Is there a car?", "Yes"), (WHERE, "in a little garage at the end of a long road")):
+        assert judge_by_rule(kit.generated(question, answer), (), rules) is None
+
+
+@given(question=st.text(max_size=60), answer=st.text(max_size=60))
+def test_any_text_gets_a_declared_reason_or_passes(kit: Any, question: str, answer: str) -> None:
+    row = kit.generated(question, answer)
+    drop = judge_by_rule(row, (), kit.params.rules)
+    assert drop is None or drop.reason in REASONS
+    assert drop == judge_by_rule(row, (), kit.params.rules)
