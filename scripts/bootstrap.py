@@ -53,7 +53,10 @@ def run(command: list[str]) -> None:
 def make_venv() -> None:
     """Create `.venv` unless a working one is there."""
     python = VENV / "bin" / "python"
-    if python.exists() and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0:
+    if (
+        python.exists()
+        and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+    ):
         return
     chosen = find_python()
     say(f"creating .venv with {chosen}")

@@ -1,14 +1,13 @@
 """Shared by all tests: the demo's input (built once), small recipes on it, fingerprints of a run folder."""
 
-import hashlib
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.running import SMALL
 
 # A test must fail where it would reach for the network, not hang there.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -16,7 +15,6 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
-SMALL = ("llava_mix665k", "docdownstream", "infinity_mm", "infinity_instruct", "vqav2")
 
 
 @pytest.fixture(scope="session")
@@ -65,23 +63,3 @@ def write_recipe(tmp_path: Path, demo_input: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-def digest_of(work: Path, folders: tuple[str, ...] = ("records", "ledger", "quarantine", "exports")) -> dict[str, str]:
-    """Return path -> SHA-256 of everything whose bytes a run promises."""
-    return {
-        path.relative_to(work).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for folder in folders
-        for path in sorted((work / folder).rglob("*"))
-        if path.is_file() and path.name != "index.json"
-    }
-
-
-def command(*arguments: object) -> list[str]:
-    """Return the command line of `infinity-mm` in this interpreter."""
-    return [sys.executable, "-c", "from infinity_mm.cli.main import main; main()", *map(str, arguments)]
-
-
-def infinity_mm(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run `infinity-mm` in a process of its own."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)

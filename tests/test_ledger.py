@@ -8,7 +8,9 @@ KEPT = {"outcome": "kept", "stage": None, "reason": None, "detail": None, "winne
 
 
 def table(*rows: dict[str, object]) -> pa.Table:
-    full = [{"id": f"{n:032x}", "source": "s", "source_ref": f"f#item={n}", **KEPT, **row} for n, row in enumerate(rows)]
+    full = [
+        {"id": f"{n:032x}", "source": "s", "source_ref": f"f#item={n}", **KEPT, **row} for n, row in enumerate(rows)
+    ]
     return pa.Table.from_pylist(full, schema=LEDGER)
 
 

@@ -79,7 +79,7 @@ def test_the_module_declares_all_of_the_contract(name: str) -> None:
 def test_parameters_and_verdicts_pickle(name: str) -> None:
     module = load(name)
     params = module.Params()
-    returned = pickle.loads(pickle.dumps((params, module.measure, module.judge)))  # noqa: S301
+    returned = pickle.loads(pickle.dumps((params, module.measure, module.judge)))
     assert returned == (params, module.measure, module.judge)
     with pytest.raises(ValueError, match="Extra inputs"):
         module.Params(no_such_threshold=1)  # type: ignore[call-arg]

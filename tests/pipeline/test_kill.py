@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import command, digest_of, infinity_mm
+
+from tests.running import command, digest_of, infinity_mm
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,10 @@ def processes(root: int) -> dict[int, str]:
 def kill_during(recipe: Path, work: Path, victim: str, trigger: str) -> None:
     """Start a run, wait until files of `trigger` appear, and kill the named process."""
     started = subprocess.Popen(
-        command("run", recipe, "--work", work), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command("run", recipe, "--work", work),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 90
     while not any((work / trigger).rglob("part-*")) and started.poll() is None and time.monotonic() < deadline:
@@ -63,8 +67,6 @@ def kill_during(recipe: Path, work: Path, victim: str, trigger: str) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(started.pid, signal.SIGKILL)
             pytest.fail(f"the run hangs after the {victim} was killed")
-
-
 
 
 @pytest.mark.timeout(600)

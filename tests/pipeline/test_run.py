@@ -1,13 +1,13 @@
 """The main job over the demo: books, resume, independence of workers and order, rails."""
 
 import pytest
-from conftest import digest_of
 
 from infinity_mm.demo.check import check
 from infinity_mm.errors import StageError
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
+from tests.running import SMALL, digest_of
 
 ALL = (
     "llava_cc3m_595k", "coco_caption", "vqav2", "llava_mix665k", "docdownstream", "docmatix", "llava_onevision",
@@ -57,8 +57,6 @@ def test_a_threshold_changes_verdicts_without_reading_a_record_again(write_recip
 
 @pytest.mark.slow
 def test_same_bytes_for_1_2_and_4_workers_and_another_order_of_sources(write_recipe, tmp_path):
-    from conftest import SMALL
-
     expected = None
     for number, workers in enumerate((1, 2, 4)):
         sources = SMALL if number % 2 == 0 else SMALL[::-1]
