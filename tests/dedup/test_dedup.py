@@ -19,7 +19,9 @@ from infinity_mm.errors import StageError
 from infinity_mm.schema import INGEST_ATTRIBUTES, MESSAGE
 
 WORDS = [f"word{n}" for n in range(400)]
-HOUSE = "A tall white house stands at the end of a long road lined with old trees and the sky above it is clear and blue"
+HOUSE = (
+    "A tall white house stands at the end of a long road lined with old trees and the sky above it is clear and blue"
+)
 
 
 def picture(pixels: str, phash: int = 0x0F0F_F0F0_1234_5678, std: float = 50.0, thumb: int = 100) -> dict[str, object]:
@@ -87,7 +89,9 @@ def test_jaccard_is_that_of_sets(left, right):
 def test_all_pairs_within_a_radius_as_by_brute_force(seed, radius):
     rng = random.Random(seed)
     centres = [rng.getrandbits(64) for _ in range(6)]
-    values = {c ^ sum(1 << rng.randrange(64) for _ in range(rng.randrange(radius + 3))) & (2**64 - 1) for c in centres * 8}
+    values = {
+        c ^ sum(1 << rng.randrange(64) for _ in range(rng.randrange(radius + 3))) & (2**64 - 1) for c in centres * 8
+    }
     hashes = np.array(sorted(v & (2**64 - 1) for v in values), np.uint64)
     expected = {
         (i, j) for i in range(len(hashes)) for j in range(i + 1, len(hashes))
@@ -120,7 +124,9 @@ def test_lsh_proposes_what_is_at_the_threshold():
         sets = [signature.shingle_hashes(words, 5) for words in (base, other)]
         if jaccard(*sets) >= 0.7:
             total += 1
-            found += len(candidate_pairs(np.stack([signature.minhash(s, SignatureParams()) for s in sets]), bands, width))
+            found += len(
+                candidate_pairs(np.stack([signature.minhash(s, SignatureParams()) for s in sets]), bands, width)
+            )
     assert total >= 30
     assert found / total >= 0.99
 
@@ -164,7 +170,9 @@ def test_prompts_of_captions_do_not_count_and_long_captions_may_be_near():
     edited = HOUSE.replace("white", "yellow")
     caption = [picture("p")]
     table = rows(("a", "Describe it.", HOUSE, caption, "caption", 1), ("b", "Caption:", edited, caption, "caption", 1))
-    assert removed(table, threshold=0.5) == {"a": ("near_pair", "b")} or removed(table, threshold=0.5) == {"b": ("near_pair", "a")}
+    assert removed(table, threshold=0.5) == {"a": ("near_pair", "b")} or removed(table, threshold=0.5) == {
+        "b": ("near_pair", "a")
+    }
     assert removed(table, threshold=0.95) == {}
 
 
@@ -189,7 +197,10 @@ def test_texts_equal_in_normal_form_and_near_texts_are_removed_with_their_simila
 
 def test_no_chains_the_far_end_stays():
     a, b, c = 0, 0b1111_1111, 0b1111_1111_1111_1111  # a~b and b~c within 8 bits, a and c 16 apart
-    items = [(name, "What?", "x", [picture(name, h)], "general", n) for n, (name, h) in enumerate((("a", a), ("b", b), ("c", c)))]
+    items = [
+        (name, "What?", "x", [picture(name, h)], "general", n)
+        for n, (name, h) in enumerate((("a", a), ("b", b), ("c", c)))
+    ]
     assert removed(rows(*items)) == {"b": ("near_pair", "a")}
 
 
@@ -201,7 +212,16 @@ def test_survivors_law(seed):
     items = []
     for n in range(14):
         phash = sum(1 << bit for bit in range(rng.choice((0, 4, 8, 12, 16, 20))))
-        items.append((f"{n:02d}", "What?", rng.choice("xy"), [picture(f"p{rng.randrange(9)}-{phash}", phash)], "general", rng.randrange(3)))
+        items.append(
+            (
+                f"{n:02d}",
+                "What?",
+                rng.choice("xy"),
+                [picture(f"p{rng.randrange(9)}-{phash}", phash)],
+                "general",
+                rng.randrange(3),
+            )
+        )
     found = removed(rows(*items))
     shuffled = list(items)
     rng.shuffle(shuffled)
@@ -221,7 +241,11 @@ def test_survivors_law(seed):
 
 def test_modes():
     same = [picture("p")]
-    table = rows(("a", "One?", "x", same, "general", 1), ("b", "Two?", "y", same, "general", 1), ("c", "One?", "x", [], "general", 1))
+    table = rows(
+        ("a", "One?", "x", same, "general", 1),
+        ("b", "Two?", "y", same, "general", 1),
+        ("c", "One?", "x", [], "general", 1),
+    )
     assert removed(table, mode="image") == {"b": ("same_image", "a")}
     assert removed(table, mode="text") == {"c": ("exact_text", "a")}
     assert removed(table, mode="off") == {}

@@ -22,7 +22,9 @@ FIELDS = (
     "annotation", "caption", "caption_str", "image_id", "imageId", "questions", "json", "__key__", "chosen", "file_path",
     "correct_choice_idx", "question_id", "hint", "data_subtype", "is_rejected", "imageURL",
 )  # fmt: skip
-TURNS = st.lists(st.fixed_dictionaries({}, optional={"from": JSON, "value": JSON, "role": JSON, "content": JSON}), max_size=3)
+TURNS = st.lists(
+    st.fixed_dictionaries({}, optional={"from": JSON, "value": JSON, "role": JSON, "content": JSON}), max_size=3
+)
 ROWS = st.dictionaries(st.sampled_from(FIELDS), JSON | TURNS, max_size=8)
 
 

@@ -72,7 +72,10 @@ def test_no_picture(value):
 
 def test_pictures():
     assert read_images("a.jpg") == (ImageRef(path="a.jpg"),)
-    assert read_images(["a.jpg", {"bytes": b"x", "path": "b.jpg"}]) == (ImageRef(path="a.jpg"), ImageRef(data=b"x", uri="b.jpg"))
+    assert read_images(["a.jpg", {"bytes": b"x", "path": "b.jpg"}]) == (
+        ImageRef(path="a.jpg"),
+        ImageRef(data=b"x", uri="b.jpg"),
+    )
     assert isinstance(read_images(3), Quarantine)
 
 

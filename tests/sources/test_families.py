@@ -84,7 +84,9 @@ def test_rows_inside_an_object_and_an_object_keyed_by_id(tmp_path, indent):
 
 def test_parquet_is_planned_without_its_pictures(tmp_path):
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    lines = [{"id": str(n // 2), "image": {"bytes": bytes([n]) * 50, "path": "x"} if n % 3 else None} for n in range(11)]
+    lines = [
+        {"id": str(n // 2), "image": {"bytes": bytes([n]) * 50, "path": "x"} if n % 3 else None} for n in range(11)
+    ]
     schema = pa.schema([("id", pa.string()), ("image", image)])
     pq.write_table(pa.Table.from_pylist(lines, schema=schema), tmp_path / "a.parquet", row_group_size=4)
     found = same_for_all_sizes(RowFiles(), tmp_path)
@@ -107,7 +109,14 @@ def make_tar(path, members):
 
 def test_tar_samples(tmp_path):
     label = b'{"id": "1", "phash": [18068869667165728448]}'
-    members = [("./0.json", label), ("./0.jpg", b"jpg"), ("1.json", label), ("1.jpg", b""), ("2.json", b"{"), ("3.png", b"x")]
+    members = [
+        ("./0.json", label),
+        ("./0.jpg", b"jpg"),
+        ("1.json", label),
+        ("1.jpg", b""),
+        ("2.json", b"{"),
+        ("3.png", b"x"),
+    ]
     make_tar(tmp_path / "a.tar", members)
     found = same_for_all_sizes(TarRows(), tmp_path)
     assert [(f[1], f[5]) for f in found] == [
@@ -143,7 +152,10 @@ def test_questions_are_joined_by_id_not_by_position(tmp_path):
 
 
 def test_captions_are_joined_with_images(tmp_path):
-    tree = {"images": [{"id": 7, "file_name": "7.jpg"}], "annotations": [{"image_id": 7, "caption": "x"}, {"image_id": 8, "caption": "y"}]}
+    tree = {
+        "images": [{"id": 7, "file_name": "7.jpg"}],
+        "annotations": [{"image_id": 7, "caption": "x"}, {"image_id": 8, "caption": "y"}],
+    }
     (tmp_path / "captions.json").write_text(json.dumps(tree))
     found = same_for_all_sizes(CaptionsAndImages(), tmp_path, ("*.json",))
     assert [f[4]["image"] and f[4]["image"]["file_name"] for f in found] == ["7.jpg", None]
