@@ -77,8 +77,8 @@ def bench_pictures(count: int) -> list[tuple[str, float, float]]:
     ours = cpu(lambda: [measure_image(data, limits) for data in pictures])
     theirs = cpu(lambda: [imagehash.phash(Image.open(io.BytesIO(data))) for data in pictures])
     return [
-        ("picture 640x480, all facts, ours", count, ours),
-        ("picture 640x480, phash only, imagehash", count, theirs),
+        ("640x480 JPEG, all facts, ours", count, ours),
+        ("640x480 JPEG, phash, imagehash", count, theirs),
     ]
 
 
