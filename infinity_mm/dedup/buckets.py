@@ -1,45 +1,54 @@
 """Rows that may be compared, as buckets, and their pairs in bounded memory.
 
 A method that proposes pairs (equal bands, equal pixels, near hashes) does it by putting rows into buckets. One
-bucket of a hundred thousand rows means five thousand million pairs, so pairs are never listed all together: they are taken
-block by block in the order of the later row, and only against earlier rows that still stand.
+bucket of a hundred thousand rows means five thousand million pairs, so pairs are never listed all together, and rows
+that have lost are not paired again: a bucket of duplicates costs as many pairs as it has rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.ragged import Ints, Ragged, expand, starts
+from infinity_mm.dedup.ragged import Ints, blocks, expand
 
-#: Asks examined to find where a block ends.
-_WINDOW = 1 << 18
+
+@dataclass(frozen=True)
+class Entries:
+    """Rows in buckets: row `row[k]` in bucket `bucket[k]`, int64, sorted by row."""
+
+    row: Ints
+    bucket: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def within(self, low: int, high: int, lost: NDArray[np.bool_]) -> Entries:
+        """Return the entries of the rows `low` to `high` - 1 that are not lost."""
+        begin, end = np.searchsorted(self.row, [low, high])
+        stands = ~lost[self.row[begin:end]]
+        return Entries(self.row[begin:end][stands], self.bucket[begin:end][stands])
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """Row `row[k]` is to be compared with the members of bucket `bucket[k]` that come before it.
+    """A row is to be compared with the earlier members of the buckets that it asks.
 
     Rows are numbers in the order in which they are decided on.
     """
 
-    #: Bucket -> rows, ascending; laid out bucket by bucket.
-    members: Ragged
-    #: int64, ascending.
-    row: Ints
-    #: int64, same shape as `row`.
-    bucket: Ints
+    members: Entries
+    asks: Entries
 
-    def all_pairs(self) -> NDArray[np.int64]:
-        """Return all distinct pairs (earlier, later), int64 of shape (pairs, 2), sorted."""
-        nothing = np.zeros(int(self.members.values.max(initial=-1)) + 1, bool)
-        found = [np.stack([a, b], axis=1) for _, a, b in Walk(self, nothing)]
-        pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
-        return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+def entries(row: Ints, bucket: Ints) -> Entries:
+    """Return entries given in any order."""
+    order = np.argsort(row, kind="stable")
+    return Entries(row[order], bucket[order])
 
 
 def bucket_by(columns: Sequence[NDArray[Any]], rows: Ints | None = None) -> Buckets:
@@ -47,85 +56,77 @@ def bucket_by(columns: Sequence[NDArray[Any]], rows: Ints | None = None) -> Buck
 
     Each column holds one key per row; `rows` numbers the rows, ascending, 0, 1, 2 ... by default.
     """
-    owners, sizes, count = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+    owners, buckets = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    seen = 0
     for keys in columns:
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        edges = np.append(np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]), len(keys))
-        size = np.diff(edges)
-        shared = size > 1
-        owners.append(order[np.repeat(shared, size)])
-        sizes.append(size[shared])
-        count = len(keys)
-    owner, size = np.concatenate(owners), np.concatenate(sizes).astype(np.int64)
-    numbers = np.arange(count, dtype=np.int64) if rows is None else rows
-    row = numbers[owner]
-    bucket = np.repeat(np.arange(len(size), dtype=np.int64), size)
-    by_row = np.argsort(row, kind="stable")
-    return Buckets(Ragged(starts(size)[:-1], size, row), row[by_row], bucket[by_row])
+        _, label, size = np.unique(keys, return_inverse=True, return_counts=True)
+        shared = np.flatnonzero(size[label] > 1)
+        owners.append(shared if rows is None else rows[shared])
+        buckets.append(label[shared] + seen)
+        seen += len(size)
+    both = entries(np.concatenate(owners), np.concatenate(buckets))
+    return Buckets(both, both)
 
 
-def merge(parts: Sequence[Buckets]) -> Buckets:
-    """Return all buckets of all parts; what several of them propose is proposed once."""
-    base = np.cumsum([0] + [len(part.members) for part in parts])
-    size = np.concatenate([np.empty(0, np.int64), *(part.members.size for part in parts)])
-    values = np.concatenate([np.empty(0, np.int64), *(part.members.values for part in parts)])
-    row = np.concatenate([np.empty(0, np.int64), *(part.row for part in parts)])
-    bucket = np.concatenate(
-        [np.empty(0, np.int64), *(part.bucket + shift for part, shift in zip(parts, base, strict=False))]
-    )
-    order = np.argsort(row, kind="stable")
-    return Buckets(Ragged(starts(size)[:-1], size, values), row[order], bucket[order])
+def merge(one: Buckets, other: Buckets) -> Buckets:
+    """Return the buckets of both; what both propose is proposed once."""
+    shift = int(max(one.members.bucket.max(initial=-1), one.asks.bucket.max(initial=-1))) + 1
+
+    def joined(mine: Entries, theirs: Entries) -> Entries:
+        row = np.concatenate([mine.row, theirs.row])
+        return entries(row, np.concatenate([mine.bucket, theirs.bucket + shift]))
+
+    return Buckets(joined(one.members, other.members), joined(one.asks, other.asks))
 
 
-@dataclass
-class Walk:
-    """Iterates over (rows, earlier, later): blocks of rows in order with the pairs that end in them.
+def walk(buckets: Buckets, lost: NDArray[np.bool_], budget: int = 1 << 17) -> Iterator[tuple[Ints, Ints]]:
+    """Yield (earlier, later): distinct pairs, sorted by (later, earlier), at most `budget` or those of one row.
 
-    `lost` is bool, one per row; the consumer marks in it what is decided before it takes the next
-    block, and lost rows are not proposed any more. A block holds at most `budget` pairs, or one row.
-    Pairs of a block are distinct and sorted by (later, earlier).
+    `lost` is bool, one per row; the consumer marks in it the rows that lose by the pairs just taken, before it takes
+    more.
+    A row meets earlier rows in ascending blocks, and only after all of those have met theirs. So at every step,
+    the earlier rows that are not lost and do not occur as later ones are decided: they stay. Lost rows are left out.
     """
+    if len(buckets.asks):
+        yield from _walk(buckets, lost, 0, len(lost), budget)
 
-    buckets: Buckets
-    lost: NDArray[np.bool_]
-    budget: int = 1 << 20
-    _members: Ragged = field(init=False)
 
-    def __iter__(self) -> Iterator[tuple[range, Ints, Ints]]:
-        self._members = self.buckets.members
-        count, begin = len(self.lost), 0
-        while begin < len(self.buckets.row):
-            self._drop_lost()
-            stop = min(len(self.buckets.row), begin + _WINDOW)
-            row, bucket = self.buckets.row[begin:stop], self.buckets.bucket[begin:stop]
-            size = self._members_before(row, bucket)
-            taken = self._cut(row, size, last=stop == len(self.buckets.row))
-            owner, places = expand(self._members.first[bucket[:taken]], size[:taken])
-            pairs = np.unique(row[owner] * count + self._members.values[places])
-            yield range(int(row[0]), int(row[taken - 1]) + 1), pairs % count, pairs // count
-            begin += taken
+def _walk(buckets: Buckets, lost: NDArray[np.bool_], low: int, high: int, budget: int) -> Iterator[tuple[Ints, Ints]]:
+    """Walk the rows `low` to `high` - 1 among themselves: directly, or first half, second with first, second half."""
+    asks, members = buckets.asks.within(low, high, lost), buckets.members.within(low, high, lost)
+    if not len(asks) or not len(members):
+        return
+    met = _Meeting(asks, members, len(lost))
+    if high - low == 1 or int(met.size.sum()) <= budget:
+        yield from met.pairs(budget)
+        return
+    middle = int(np.clip(asks.row[len(asks) // 2], low + 1, high - 1))
+    yield from _walk(buckets, lost, low, middle, budget)
+    first, second = buckets.members.within(low, middle, lost), buckets.asks.within(middle, high, lost)
+    yield from _Meeting(second, first, len(lost)).pairs(budget)
+    yield from _walk(buckets, lost, middle, high, budget)
 
-    def _drop_lost(self) -> None:
-        stands = ~self.lost[self._members.values]
-        if stands.all():
-            return
-        kept = starts(stands.astype(np.int64))
-        edges = kept[starts(self._members.size)]
-        self._members = Ragged(edges[:-1], np.diff(edges), self._members.values[stands])
 
-    def _members_before(self, row: Ints, bucket: Ints) -> Ints:
-        """Return how many standing members of each bucket come before the row that asks."""
-        count = len(self.lost)
-        owner = np.repeat(np.arange(len(self._members), dtype=np.int64), self._members.size)
-        places = np.searchsorted(owner * count + self._members.values, bucket * count + row)
-        before: Ints = places - self._members.first[bucket]
-        return before
+class _Meeting:
+    """The members that come before each asking row, as ranges of one sorted array."""
 
-    def _cut(self, row: Ints, size: Ints, last: bool) -> int:
-        """Return how many asks the block takes: whole rows within the budget, at least one row."""
-        # A row whose asks go on beyond the window belongs to the next block, unless it fills this one.
-        whole = np.append(np.flatnonzero(row[1:] != row[:-1]) + 1, [len(row)] if last or row[0] == row[-1] else [])
-        spent = np.cumsum(size)[whole.astype(np.int64) - 1]
-        fits = int(np.searchsorted(spent, self.budget, side="right"))
-        return int(whole[max(fits, 1) - 1])
+    def __init__(self, asks: Entries, members: Entries, count: int) -> None:
+        self._count = count
+        self._asks = asks
+        self._keys = np.sort(members.bucket * count + members.row)
+        self._first = np.searchsorted(self._keys, asks.bucket * count)
+        #: Members per ask: int64, shape (asks,).
+        self.size: Ints = np.searchsorted(self._keys, asks.bucket * count + asks.row) - self._first
+
+    def pairs(self, budget: int) -> Iterator[tuple[Ints, Ints]]:
+        """Yield (earlier, later) in blocks of whole rows."""
+        edges = np.flatnonzero(np.append(True, self._asks.row[1:] != self._asks.row[:-1])[: len(self._asks)])
+        per_row = np.add.reduceat(self.size, edges) if len(edges) else edges
+        stops = np.append(edges, len(self._asks))
+        for part in blocks(per_row, budget):
+            some = slice(int(stops[part.start]), int(stops[part.stop]))
+            owner, places = expand(self._first[some], self.size[some])
+            later = self._asks.row[some][owner]
+            pairs = np.unique(later * self._count + self._keys[places] % self._count)
+            if len(pairs):
+                yield pairs % self._count, pairs // self._count

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:
 
     `hashes` must be distinct (see `near_hashes`). Memory is that of the result and some tens of MB.
     """
-    bands = plan(len(hashes), radius)
+    bands = plan(len(hashes), radius) if radius else ()
     parts = _compare_all(hashes, radius) if bands is None else _compare_banded(hashes, radius, bands)
     pairs = np.concatenate([np.empty((0, 2), np.int64), *parts])
     size = max(len(hashes), 1)
@@ -84,7 +85,7 @@ def plan(count: int, radius: int) -> tuple[Band, ...] | None:
         return None
     best: tuple[Band, ...] | None = None
     best_ns = count * count / 2 * _COMPARE_NS
-    for number in range(-(-_BITS // _MAX_WIDTH), max(radius + 1, 3) + 1):
+    for number in range(-(-_BITS // _MAX_WIDTH), radius + 5):
         bands = _bands(number, radius)
         cost = sum(
             (1 << band.width) * _ENTRY_NS
@@ -143,9 +144,10 @@ def _meet(keys: NDArray[np.int32], band: Band) -> Iterator[tuple[Ints, Ints]]:
                 yield from _ranges(left, first, begins[theirs + 1] - first)
 
 
-def _ranges(left: Ints, first: NDArray[np.integer], size: NDArray[np.integer]) -> Iterator[tuple[Ints, Ints]]:
+def _ranges(left: Ints, first: NDArray[Any], size: NDArray[Any]) -> Iterator[tuple[Ints, Ints]]:
+    """Yield (left[k], place) for all places in ``first[k] .. first[k] + size[k]``, in blocks."""
     met = np.flatnonzero(size)
-    left, first, size = left[met], first[met].astype(np.int64), size[met].astype(np.int64)
-    for part in blocks(size, BUDGET):
-        owner, right = expand(first[part], size[part])
+    left, begins, lengths = left[met], first[met].astype(np.int64), size[met].astype(np.int64)
+    for part in blocks(lengths, BUDGET):
+        owner, right = expand(begins[part], lengths[part])
         yield left[part][owner], right

@@ -11,14 +11,15 @@ from infinity_mm.dedup.ragged import Ints, Ragged, blocks, expand, starts
 BUDGET = 1 << 20
 
 
-def jaccard(sets: Ragged, left: Ints, right: Ints) -> NDArray[np.float64]:
+def similarities(sets: Ragged, left: Ints, right: Ints) -> NDArray[np.float64]:
     """Return |A and B| / |A or B|, float64 of shape (pairs,), of the sets numbered `left` and `right`.
 
     `sets` holds sorted distinct uint64. Exact (no sketch). Two empty sets have similarity 0: nothing was compared.
     """
     shared = intersections(sets, left, right)
     union = sets.size[left] + sets.size[right] - shared
-    return shared / np.maximum(union, 1)
+    similarity: NDArray[np.float64] = shared / np.maximum(union, 1)
+    return similarity
 
 
 def intersections(sets: Ragged, left: Ints, right: Ints) -> Ints:

@@ -9,27 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.buckets import Buckets, bucket_by
-
-
-def recall_at(threshold: float, bands: int, rows: int) -> float:
-    """Return the chance that a pair of exactly this Jaccard similarity shares a band: 1 - (1 - s^rows)^bands."""
-    return 1.0 - (1.0 - threshold**rows) ** bands
-
-
-def choose_bands(num_perm: int, threshold: float, recall: float) -> tuple[int, int]:
-    """Return (bands, rows per band): the longest rows whose recall at the threshold is reached.
-
-    The chance to be proposed grows with the similarity, so `recall` holds for every pair at or above the
-    threshold, and longer rows propose fewer pairs below it. With 128 permutations and 0.7: 32 x 4 for a
-    recall of 0.999 (0.9998 reached), 25 x 5 for 0.98. Where no banding reaches it, the most sensitive one,
-    one row per band, is returned; `recall_at` says what that gives.
-    """
-    for rows in range(num_perm, 1, -1):
-        bands = num_perm // rows
-        if recall_at(threshold, bands, rows) >= recall:
-            return bands, rows
-    return num_perm, 1
+from infinity_mm.dedup.buckets import bucket_by, walk
 
 
 def band_keys(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.uint64]:
@@ -56,14 +36,14 @@ def mix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def lsh_buckets(keys: NDArray[np.uint64]) -> Buckets:
-    """Return the buckets of `band_keys`: rows that share a key in a band meet in one."""
-    return bucket_by([keys[:, band] for band in range(keys.shape[1])])
-
-
 def candidate_pairs(signatures: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.int64]:
     """Return the distinct pairs (i < j), int64 of shape (pairs, 2), sorted, of signatures that share a band.
 
     All pairs at once, for data known to be tame; `infinity_mm.dedup.settle` walks the same buckets in bounded memory.
     """
-    return lsh_buckets(band_keys(signatures, bands, rows)).all_pairs()
+    keys = band_keys(signatures, bands, rows)
+    buckets = bucket_by([keys[:, band] for band in range(bands)])
+    found = [np.stack(pairs, axis=1) for pairs in walk(buckets, np.zeros(len(keys), bool))]
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
+    ordered: NDArray[np.int64] = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    return ordered

@@ -1,13 +1,16 @@
 """When two rows show the same pictures.
 
 A perceptual hash alone must not remove anything: blank pictures, charts, tables and scanned pages share hashes.
-So two pictures are the same if their pixels are equal, or if *all* of this holds: the hashes are within the radius, neither
-picture is near-uniform, the 16 x 16 thumbnails agree, the aspect ratios agree, and neither row is of a category of
-rendered or scanned pages. Rows are the same if they have as many pictures and each is the same as its counterpart.
+So two pictures are the same if their pixels are equal, or if *all* of this holds: the hashes are within the radius,
+neither picture is near-uniform, the 16 x 16 thumbnails agree, the aspect ratios agree, and neither row is of a
+category of rendered or scanned pages. Rows are the same if they have as many pictures and each is the same as its
+counterpart.
 
-The default limits were set on photographs of the scikit-image and scikit-learn packages, encoded again as JPEG
-(quality 30 to 95) and resized (0.4 to 1), against other photographs and against crops; see
-``tests/dedup/test_pictures.py`` for the figures that hold.
+The default limits were set on 171 scenes (19 photographs of the scikit-image, scikit-learn and matplotlib packages and
+crops of them), radius 8: of 2,736 copies encoded again as JPEG (quality 30 to 95) or also resized (0.4 to 0.85,
+Lanczos, bilinear, nearest) 99.85 % are the same; of 14,535 pairs of scenes, overlapping crops among them, none.
+Pictures that lost 2 % of their width or height still are the same in 4 of 5 cases, 5 % in 6 of 100, 15 % never. An
+object too small for a thumbnail goes unseen: in pair mode the text must agree as well, in image mode nothing guards.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ class Pictures:
     thumb: NDArray[np.uint8]
     #: Equal for rows whose pictures are all equal in pixels: int64, shape (rows,).
     all_pixels: Ints
-    #: Differs for rows that cannot be the same but by equal pixels: number of pictures, which are blank, pixels of those.
+    #: Equal for rows with as many pictures, blank ones at the same places and equal in pixels: int64, shape (rows,).
+    #: Rows that are the same agree in it, for blank pictures match by pixels only.
     frame: Ints
     #: The row is of a category where only equal pixels count: bool, shape (rows,).
     exact_only: Bools

@@ -1,7 +1,7 @@
 """Which rows are worth comparing: buckets that hold every pair a rule can accept (by LSH: nearly every pair).
 
-Whatever a rule requires to be equal is part of the bucket, so the rows of a templated source, which share a prompt or a page
-layout but not the answers, do not even meet.
+Whatever a rule requires to be equal is part of the bucket, so the rows of a templated source, which share a prompt
+or a page layout but not the answers, do not even meet.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.buckets import Buckets, bucket_by, merge
+from infinity_mm.dedup.banding import choose_bands
+from infinity_mm.dedup.buckets import Buckets, bucket_by, entries, merge
 from infinity_mm.dedup.hamming import NearHashes, near_hashes
-from infinity_mm.dedup.lsh import band_keys, choose_bands, mix64
+from infinity_mm.dedup.lsh import band_keys, mix64
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import Pictures
-from infinity_mm.dedup.ragged import Ints, Ragged, expand, join_labels, starts
+from infinity_mm.dedup.ragged import Ints, expand, join_labels, starts
 from infinity_mm.dedup.texts import Texts
 
 
@@ -30,13 +31,13 @@ def text_buckets(texts: Texts, params: DedupParams) -> Buckets:
 
 
 def pair_buckets(texts: Texts, pictures: Pictures, caption: NDArray[np.bool_], params: DedupParams) -> Buckets:
-    """Return buckets of rows whose prompts agree and whose pictures may; `caption` marks rows whose prompt is ignored."""
+    """Return buckets of rows whose prompts agree and whose pictures may; prompts of rows in `caption` are ignored."""
     _, answer = texts.tags(params.min_near_words)
     everything = np.arange(len(caption), dtype=np.int64)
     captions = np.flatnonzero(caption)
     asked = picture_buckets(pictures, join_labels(texts.prompt, answer), everything, params)
     captioned = picture_buckets(pictures.take(captions), answer[captions], captions, params)
-    return merge([asked, captioned])
+    return merge(asked, captioned)
 
 
 def picture_buckets(
@@ -50,7 +51,7 @@ def picture_buckets(
     telling = pictures.telling()
     able = np.flatnonzero((telling >= 0) & ~pictures.exact_only)
     near = near_hashes(pictures.phash[telling[able]], params.radius)
-    return merge([equal, near_buckets(near, join_labels(pictures.frame[able], side[able]), rows[able])])
+    return merge(equal, near_buckets(near, join_labels(pictures.frame[able], side[able]), rows[able]))
 
 
 def near_buckets(near: NearHashes, side: Ints, rows: Ints) -> Buckets:
@@ -62,14 +63,11 @@ def near_buckets(near: NearHashes, side: Ints, rows: Ints) -> Buckets:
     cells, cell = np.unique(side * count + near.group, return_inverse=True)
     order = np.argsort(cell, kind="stable")
     size = np.bincount(cell, minlength=len(cells)).astype(np.int64)
-    members = Ragged(starts(size)[:-1], size, rows[order])
     one, other = _cells_that_meet(cells, near.pairs, count)
     own = np.flatnonzero(size > 1)
     asking, asked = np.concatenate([own, one, other]), np.concatenate([own, other, one])
-    owner, places = expand(members.first[asking], size[asking])
-    row, bucket = members.values[places], asked[owner]
-    by_row = np.argsort(row, kind="stable")
-    return Buckets(members, row[by_row], bucket[by_row])
+    owner, places = expand(starts(size)[asking], size[asking])
+    return Buckets(entries(rows, cell), entries(rows[order[places]], asked[owner]))
 
 
 def _cells_that_meet(cells: Ints, pairs: NDArray[np.int64], count: int) -> tuple[Ints, Ints]:

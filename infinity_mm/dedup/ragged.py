@@ -76,7 +76,8 @@ def blocks(size: Ints, budget: int) -> Iterator[slice]:
 def labels_of(column: pa.ChunkedArray) -> Ints:
     """Return an int64 per row, equal where the values are equal; the numbers themselves mean nothing."""
     encoded = column.combine_chunks().dictionary_encode()
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    labels: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return labels
 
 
 def join_labels(*columns: NDArray[Any]) -> Ints:

@@ -1,8 +1,8 @@
 """Which rows are duplicates, of whom, and why: the entry point of deduplication.
 
-The steps are those of every careful system: propose cheaply (bands of MinHash, bands of perceptual hashes, equal digests),
-verify each pair exactly (true Jaccard similarity, Hamming distance and thumbnails), and let rows lose to kept rows
-only (`infinity_mm.dedup.settle`). The result is a function of the set of rows and the parameters.
+Three steps: propose pairs cheaply (bands of MinHash, bands of perceptual hashes, equal digests), verify each pair
+exactly (true Jaccard similarity, Hamming distance and thumbnails), and let rows lose only to rows that stay
+(`infinity_mm.dedup.settle`). The result is a function of the set of rows and the parameters, not of their order.
 """
 
 from __future__ import annotations

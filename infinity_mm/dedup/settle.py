@@ -1,9 +1,10 @@
 """Who stays: verified links only, in keep order, no chains.
 
-Rows are decided on in keep order. A row stays unless it has a verified link to a row that stays, and then the first such row
-in keep order is its winner: of all rows it could lose to, the one that the keep policy likes best. So every removed row
-passed the check against its own winner, no winner is removed, no two kept rows are linked, and with a~b~c but not
-a~c, both a and c stay. (This is the lexicographically first maximal independent set of the graph of links.)
+Rows are decided on in keep order. A row stays unless it has a verified link to a row that stays, and then the first
+such row in keep order is its winner: of all rows it could lose to, the one that the keep policy likes best. So every
+removed row passed the check against its own winner, no winner is removed, no two kept rows are linked, and with
+a~b~c but not a~c, both a and c stay. (This is the lexicographically first maximal independent set of the graph of
+links.)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.buckets import Buckets, Walk
+from infinity_mm.dedup.buckets import Buckets, walk
 from infinity_mm.dedup.ragged import Ints
 
 
@@ -47,7 +48,7 @@ class Losses:
     how: Agreement
 
 
-def settle(count: int, buckets: Buckets, compare: Compare, budget: int = 1 << 20) -> Losses:
+def settle(count: int, buckets: Buckets, compare: Compare, budget: int = 1 << 17) -> Losses:
     """Decide on rows 0 to `count` - 1, given in keep order.
 
     `buckets` proposes pairs, `compare` verifies them. Memory is bounded by `budget` pairs at a time.
@@ -56,7 +57,7 @@ def settle(count: int, buckets: Buckets, compare: Compare, budget: int = 1 << 20
     losers: list[Ints] = []
     winners: list[Ints] = []
     agreements: list[Agreement] = []
-    for _, earlier, later in Walk(buckets, lost, budget):
+    for earlier, later in walk(buckets, lost, budget):
         how = compare(earlier, later)
         linked = np.flatnonzero(how.linked)
         decided = _first_standing(earlier[linked], later[linked], lost)

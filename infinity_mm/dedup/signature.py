@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from infinity_mm.dedup.params import SignatureParams
@@ -136,9 +135,10 @@ def minhashes(sets: Sequence[Hashes], params: SignatureParams) -> list[NDArray[n
 
 @lru_cache(maxsize=4)
 def _permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return datasketch's own factors and offsets, so that equal seeds mean equal signatures."""
-    factors, offsets = MinHash(num_perm=num_perm, seed=seed).permutations
-    return factors.astype(np.uint32), offsets.astype(np.uint32)
+    """Return the odd factors and the offsets of the maps, uint32, in the order in which datasketch draws them."""
+    draw = np.random.RandomState(seed)
+    factors = draw.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return factors, draw.randint(0, 1 << 32, num_perm, dtype=np.uint32)
 
 
 def _mix(values: NDArray[np.uint32]) -> NDArray[np.uint32]:

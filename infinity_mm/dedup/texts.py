@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.jaccard import jaccard, unions
+from infinity_mm.dedup.jaccard import similarities, unions
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.ragged import Ints, Ragged, labels_of, ragged
 
@@ -115,7 +115,7 @@ def same_conversation(texts: Texts, left: Ints, right: Ints, params: DedupParams
     asked = np.flatnonzero(same)
     rows, places = np.unique(np.concatenate([left[asked], right[asked]]), return_inverse=True)
     both = unions(texts.prompt_shingles, texts.answer_shingles, rows)
-    similarity[asked] = jaccard(both, places[: len(asked)], places[len(asked) :])
+    similarity[asked] = similarities(both, places[: len(asked)], places[len(asked) :])
     return same & (similarity >= params.threshold), similarity
 
 
@@ -124,7 +124,7 @@ def same_answer(texts: Texts, left: Ints, right: Ints, params: DedupParams) -> t
     same = texts.answer[left] == texts.answer[right]
     similarity = same.astype(np.float64)
     asked = np.flatnonzero(~same & (_both(texts.answer_words, left, right) >= params.min_near_words))
-    similarity[asked] = jaccard(texts.answer_shingles, left[asked], right[asked])
+    similarity[asked] = similarities(texts.answer_shingles, left[asked], right[asked])
     same[asked] = similarity[asked] >= params.threshold
     return same, similarity
 
@@ -136,4 +136,4 @@ def _both(words: Ints, left: Ints, right: Ints) -> Ints:
 def _require(same: Bools, where: Bools, sets: Ragged, left: Ints, right: Ints, threshold: float) -> None:
     """Clear `same` for pairs whose sets are not similar, looking only at those still the same and asked for."""
     asked = np.flatnonzero(same & where)
-    same[asked] = jaccard(sets, left[asked], right[asked]) >= threshold
+    same[asked] = similarities(sets, left[asked], right[asked]) >= threshold
