@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -49,12 +50,18 @@ class _Host:
     """The Ray actor that holds a `Worker`, built on the worker's own process."""
 
     def __init__(self, build: Callable[[Any], Worker], spec: Any) -> None:
-        self._worker = build(spec)
+        self._build = build
+        self._spec = spec
+        self._worker: Worker | None = None
 
     def ready(self) -> bool:
+        # Not in __init__: what a constructor raises reaches the driver as a death without a cause.
+        self._worker = self._build(self._spec)
         return True
 
     def handle(self, task: Any) -> Any:
+        if self._worker is None:
+            raise StageError("a worker was asked before it was ready; this is a bug, please report it")
         return self._worker(task)
 
 
@@ -78,6 +85,8 @@ class Engine:
         if self._address is None:
             # A token file in the home directory is only needed between machines.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        else:
+            _check_reachable(self._address)
         try:
             ray.init(
                 address=self._address or "local",
@@ -162,6 +171,17 @@ class Engine:
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=False)
+
+
+def _check_reachable(address: str) -> None:
+    """Fail within seconds where nobody listens at ``host:port``; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise EngineError(f"Ray could not start: nobody answers at {address} ({error}); check --address") from error
 
 
 def _get(stage: str, reference: Any, task: object) -> Any:

@@ -1,7 +1,7 @@
 """Shared by all tests: the demo's input (built once), small recipes on it, fingerprints of a run folder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,12 +38,16 @@ def demo_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_recipe(tmp_path: Path, demo_input: Path) -> Callable[..., Path]:
     """Return a function that writes a recipe over the demo's sources; keyword arguments replace its keys."""
 
-    def write(name: str = "small", sources: tuple[str, ...] = SMALL, limit: int | None = 60, **keys: object) -> Path:
+    def write(
+        name: str = "small", sources: Sequence[str | dict[str, object]] = SMALL, limit: int | None = 60, **keys: object
+    ) -> Path:
         tree: dict[str, object] = {
             "name": name,
             "partition_rows": 20,
             "sources": [
-                {"name": source, "root": str(demo_input / source), "priority": 10 * len(source)}
+                source
+                if isinstance(source, dict)
+                else {"name": source, "root": str(demo_input / source), "priority": 10 * len(source)}
                 | ({"limit": limit} if limit else {})
                 for source in sources
             ],

@@ -22,7 +22,7 @@ from infinity_mm.store import Store, part_name
 from infinity_mm.synth.assemble import source_ref
 from infinity_mm.synth.chat import Chat, EngineInfo, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, locate
-from infinity_mm.synth.engines.select import load_chat, resolve_engine
+from infinity_mm.synth.engines.select import load_chat, resolve_engine, vllm_is_cpu_build
 from infinity_mm.synth.outcomes import Outcome, add_yields, yields
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.rows import Parent
@@ -142,11 +142,25 @@ def run_synthesis(context: Context, fates: Sequence[Fate]) -> tuple[list[Fate], 
         part = Part(SYNTHETIC, number // PARENTS_PER_PART, name)
         attempts = part.attributes("synth", name)
         tasks.append(SynthTask(context.store.work.uri, part, attempts, places))
-    resources = Resources(cpus=1.0, gpus=params.model.gpus)
-    spec = WorkerSpec(params.model_dump_json(), context.recipe.seed)
+    ready = params.model_copy(
+        update={
+            "model": _placed(params.model),
+            "judge": None if params.judge is None else _placed(params.judge),
+        }
+    )
+    gpus = ready.model.gpus + (ready.judge.gpus if ready.judge is not None else 0.0)
+    resources = Resources(cpus=1.0, gpus=gpus)
+    spec = WorkerSpec(ready.model_dump_json(), context.recipe.seed)
     run_actor_pass(context, "synth", SynthWorker, spec, tasks, resources, actors=1)
     made = [Fate(task.part, task.attempts, ingested=False) for task in tasks]
     return made, len(drawn) * params.per_image, _report(context.store, tasks, params)
+
+
+def _placed(spec: ModelSpec) -> ModelSpec:
+    """Settle what `auto` means here, on the driver: Ray hides the GPUs from actors that ask for none."""
+    engine = resolve_engine(spec)
+    gpus = spec.gpus or (1.0 if engine == "vllm" and not vllm_is_cpu_build() else 0.0)
+    return spec.model_copy(update={"engine": engine, "gpus": gpus})
 
 
 def _model_identity(spec: ModelSpec) -> list[str | None]:

@@ -27,7 +27,6 @@ def write_report(store: Store, manifest: Manifest) -> None:
     environment.filters["thousands"] = lambda number: f"{number:,}"
     view = {
         "manifest": manifest,
-        "work": str(store.work),
         "totals": _totals(manifest),
         "duplicates": _duplicates(store, manifest.seed),
         "quarantined": _quarantined(store, manifest.seed),

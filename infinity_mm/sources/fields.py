@@ -76,6 +76,8 @@ def parse_webdataset(row: Mapping[str, Any]) -> Sample | Quarantine:
         return Quarantine("missing_field", f"expected conversations, got keys {sorted(tree)}", key)
     members = row.get("images") or ()
     images = tuple(ImageRef(data=data, uri=name) for name, data in members)
+    if not images and read_images(tree.get("image")) != ():
+        return Quarantine("missing_image", "the json member names a picture; the sample has none, or an empty one", key)
     kept = ("source", "ram++_tags", "ram++_tags_score", "phash", "qw2vl_loss", "instruction label", "score")
     return finish(tree, read_turns(tree["conversations"]), images, kept, source_id=key)
 

@@ -21,13 +21,13 @@ _MAX_JSON = 64 << 20
 
 @dataclass(frozen=True)
 class TarRows:
-    """Reads samples from tars, member by member, without unpacking.
+    """Reads samples from tars, member by member, without unpacking; also samples that someone unpacked.
 
     A row is ``{"__key__": str, "json": object, "images": [(member name, bytes)]}``. An empty picture
     member is how Infinity-MM marks a sample without a picture, and is left out.
     """
 
-    suffixes: tuple[str, ...] = (".tar",)
+    suffixes: tuple[str, ...] = (".tar", ".json")
     version: int = 1
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
@@ -35,6 +35,10 @@ class TarRows:
         splits: list[Split] = []
         digests: list[tuple[str, str]] = []
         for file in find_files(root, files, self.suffixes):
+            if file.endswith(".json"):
+                digests.append((file, xxhash.xxh3_128_hexdigest((root / file).read_bytes())))
+                splits.append(Split(file, 0, 1, 0, 1))
+                continue
             samples, digest = _scan(root / file)
             digests.append((file, digest))
             size = (root / file).size()
@@ -48,9 +52,20 @@ class TarRows:
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
         """Yield the samples of a split; a cut tar ends with one malformed_archive row."""
+        if split.file.endswith(".json"):
+            yield _unpacked(root, split.file)
+            return
         repeats = dict(split.repeats)
         for place, raw in enumerate(_samples(root / split.file, split)):
             yield Raw(raw.locator, raw.row, raw.digest, repeats.get(place, 0), raw.error, raw.snippet)
+
+
+def _unpacked(root: Location, file: str) -> Raw:
+    """Return a sample whose members lie in a folder: the json file and what has its key."""
+    key, _ = key_of(file)
+    folder, slash, _ = file.rpartition("/")
+    names = [f"{folder}{slash}{name}" for name in (root / folder).files()]
+    return _sample(key, {name: (root / name).read_bytes() for name in names if key_of(name)[0] == key})
 
 
 def key_of(name: str) -> tuple[str, str]:
@@ -65,27 +80,31 @@ def _members(location: Location, start: int, stop: int | None) -> Iterator[tuple
     with location.open_input() as stream:
         stream.seek(start)
         with tarfile.open(fileobj=stream, mode="r:") as tar:
-            while (member := tar.next()) is not None and (stop is None or member.offset < stop):
+            end = start
+            while (member := tar.next()) is not None:
+                if stop is not None and member.offset >= stop:
+                    return
+                end = member.offset_data + (member.size + 511) // 512 * 512
                 # Members are collected by tarfile; a tar of a million would fill the memory.
                 tar.members = []  # type: ignore[attr-defined]
                 if member.isfile():
                     yield tar, member
+        # tarfile takes a cut header for the end; a whole tar ends here, or goes on with zeros.
+        stream.seek(min(end, stream.size()))
+        if end > stream.size() or any(stream.read(512)):
+            raise tarfile.ReadError(f"what follows byte {end} is no header")
 
 
 def _scan(location: Location) -> tuple[list[tuple[str, int]], str]:
     """Return (key, offset of the first header) of every sample, in order, and a digest of all headers."""
     samples: list[tuple[str, int]] = []
     digest = xxhash.xxh3_128(str(location.size()).encode())
-    end = 0
     try:
         for _, member in _members(location, 0, None):
             key, _ = key_of(member.name)
             if not samples or samples[-1][0] != key:
                 samples.append((key, member.offset))
             digest.update(f"{member.name}\x1f{member.size}\x1f{member.offset}\x1f{member.mtime}".encode())
-            end = member.offset_data + (member.size + 511) // 512 * 512
-        if end > location.size():
-            raise tarfile.ReadError("the last member is cut")
     except tarfile.ReadError:
         # The sample that was being scanned is the damaged one; without any, the file itself is.
         if not samples:
@@ -124,7 +143,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 def _sample(key: str, members: dict[str, bytes]) -> Raw:
     locator = f"member={key}.json"
     label = next((data for name, data in members.items() if key_of(name)[1] == "json"), None)
-    digest = xxhash.xxh3_128_hexdigest(label if label is not None else key.encode())
+    digest = xxhash.xxh3_128_hexdigest(key.encode() + b"\0" + (label or b""))
     if label is None or len(label) > _MAX_JSON:
         fault = Quarantine("unexpected_row", f"sample {key!r} has no json member, only {sorted(members)}")
         return Raw(locator, None, digest, 0, fault, str(sorted(members)))

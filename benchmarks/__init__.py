@@ -1,0 +1,1 @@
+"""Measurements against rivals: same input, same run, CPU seconds. Never a test."""

@@ -1,0 +1,156 @@
+"""What a user types: exit statuses, messages that name the remedy, machine-readable output."""
+
+import json
+
+import pytest
+
+from infinity_mm.cli.main import COMMANDS, main
+from tests.running import infinity_mm
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    """Return (exit status, stdout, stderr) of a command run in this process."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return int(stop.value.code or 0), printed.out, printed.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_that_teaches(capsys, command):
+    status, out, _ = run(capsys, command, "--help")
+    assert status == 0
+    assert len(out.split("\n\n")) >= 2
+
+
+def test_help_and_version_import_neither_ray_nor_arrow():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom infinity_mm.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('ray', 'pyarrow', 'torch', 'vllm', 'transformers') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"filtres": []}, ("unknown key 'filtres'", "'filters'")),
+        ({"dedup": {"mode": "pear"}}, ("dedup.mode", "'pear'")),
+        ({"dedup": {"treshold": 0.5}}, ("dedup.treshold", "'threshold'")),
+        ({"dedup": {"threshold": 1.7}}, ("dedup.threshold", "1.7")),
+        ({"filters": [{"use": "imgae"}]}, ("imgae", "'image'")),
+        ({"filters": [{"use": "image", "with": {"min_sides": 3}}]}, ("filters.image.with.min_sides", "'min_side'")),
+        ({"filters": [{"use": "text"}, {"use": "text"}]}, ("named twice", "text")),
+        ({"sources": [{"name": "vqa2", "root": "."}]}, ("vqa2", "'vqav2'")),
+        ({"sources": [{"name": "vqav2", "root": "/no/such/folder"}]}, ("sources.vqav2.root", "/no/such/folder")),
+        ({"mixture": {"rates": {"vqav3": 0.5}}}, ("mixture.rates.vqav3", "'vqav2'")),
+        ({"export": [{"name": "x", "format": "tfrecord"}]}, ("export.0.format", "tfrecord")),
+        ({"synth": {"images": 0}}, ("synth.images", "0")),
+        ({"partition_rows": 0}, ("partition_rows", "0")),
+    ],
+)
+def test_a_wrong_recipe_ends_with_2_before_any_work(capsys, write_recipe, tmp_path, change, words):
+    recipe = write_recipe(**change)
+    status, _, err = run(capsys, "run", recipe, "--work", tmp_path / "work")
+    assert status == 2
+    assert not (tmp_path / "work").exists()
+    assert "small.yaml" in err or "vqa2" in err or "imgae" in err
+    for word in words:
+        assert word in err
+
+
+def test_no_yaml_no_file_no_mapping(capsys, tmp_path):
+    for content, word in (
+        ("a: [", "is not YAML"),
+        ("- 1", "expected keys and values"),
+        (None, "cannot read the recipe"),
+    ):
+        path = tmp_path / "r.yaml"
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_text(content)
+        status, _, err = run(capsys, "plan", path)
+        assert (status, word in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [("synth", "expected KEY=VALUE"), ("sources.nope.limit=3", "no element 'nope'"), ("name.x=1", "single value")],
+)
+def test_a_wrong_override(capsys, write_recipe, override, word):
+    status, _, err = run(capsys, "plan", write_recipe(), "--set", override)
+    assert (status, word in err) == (2, True)
+
+
+def test_an_unknown_command_names_the_nearest(capsys):
+    status, _, err = run(capsys, "explian", "x")
+    assert (status, "'explain'" in err) == (2, True)
+
+
+def test_sources_as_table_card_and_json(capsys):
+    assert "llava_cc3m_595k" in run(capsys, "sources")[1]
+    assert "infinity-mm ingest gqa" in run(capsys, "sources", "gqa")[1]
+    cards = json.loads(run(capsys, "sources", "--json")[1])
+    assert {"name", "license", "paper_size", "files"} <= set(cards[0])
+    status, _, err = run(capsys, "sources", "gqua")
+    assert (status, "'gqa'" in err) == (2, True)
+
+
+def test_plan_checks_and_does_nothing(capsys, write_recipe, tmp_path):
+    status, out, _ = run(capsys, "plan", write_recipe(), "--work", tmp_path / "work", "--json")
+    plan = json.loads(out)["plan"]
+    assert status == 0
+    assert [line["files"] for line in plan["sources"]] == [1, 1, 3, 1, 2]
+    assert not (tmp_path / "work").exists()
+
+
+def test_schemas_are_up_to_date(capsys):
+    assert run(capsys, "schemas", "--check")[0] == 0
+
+
+def test_a_folder_that_is_no_run(capsys, tmp_path):
+    for arguments in (("status", tmp_path), ("explain", tmp_path, "abcdef"), ("validate", tmp_path)):
+        status, _, err = run(capsys, *arguments)
+        assert (status, str(tmp_path) in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_one_folder_from_run_to_validate(write_recipe, tmp_path):
+    recipe, work = write_recipe(), tmp_path / "work"
+    done = infinity_mm("run", recipe, "--work", work, "--json")
+    assert done.returncode == 0, done.stderr
+    books = json.loads(done.stdout)["books"]
+    assert books["docdownstream"]["rows"] == 60
+    assert "ingest" in done.stderr
+    assert json.loads(infinity_mm("status", work, "--json").stdout)["state"] == "finished"
+    assert infinity_mm("validate", work).returncode == 0
+    (work / "exports/wds/shard-000001.tar").unlink()
+    broken = infinity_mm("validate", work)
+    assert (broken.returncode, "is named by the index and absent" in broken.stdout) == (1, True)
+    again = infinity_mm("export", recipe, "--work", work)
+    assert again.returncode == 0, again.stderr
+    assert infinity_mm("validate", work).returncode == 0
+
+
+@pytest.mark.slow
+def test_ingest_of_two_sources_into_one_folder(samples, tmp_path):
+    work = tmp_path / "work"
+    for source, folder in (("gqa", "gqa"), ("vqav2", "vqav2"), ("gqa", "gqa")):
+        done = infinity_mm("ingest", source, "--root", samples / folder, "--work", work, "--json")
+        assert done.returncode == 0, done.stderr
+    assert len(list((work / "ledger").glob("part-*"))) == 3  # one file of gqa, two pairs of vqav2
+    assert infinity_mm("validate", work).returncode == 0
+    (tmp_path / "empty").mkdir()
+    nothing = infinity_mm("ingest", "gqa", "--root", tmp_path / "empty", "--work", work)
+    assert (nothing.returncode, "expected one of" in nothing.stderr) == (2, True)
+
+
+def test_an_unwritable_work_folder_ends_with_1(capsys, write_recipe, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    status, _, err = run(capsys, "run", write_recipe(), "--work", tmp_path / "file/work")
+    assert (status, "file/work" in err) == (1, True)

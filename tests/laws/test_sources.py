@@ -1,0 +1,65 @@
+"""What must hold for every source of the catalogue."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infinity_mm.sources.base import QUARANTINE_REASONS, Quarantine, Sample
+from infinity_mm.sources.catalogue import load, names
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "sources.json"
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=8) | st.binary(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = (
+    "id", "image", "images", "conversations", "messages", "texts", "question", "answers", "answer", "choices", "split",
+    "annotation", "caption", "caption_str", "image_id", "imageId", "questions", "json", "__key__", "chosen", "file_path",
+    "correct_choice_idx", "question_id", "hint", "data_subtype", "is_rejected", "imageURL",
+)  # fmt: skip
+TURNS = st.lists(
+    st.fixed_dictionaries({}, optional={"from": JSON, "value": JSON, "role": JSON, "content": JSON}), max_size=3
+)
+ROWS = st.dictionaries(st.sampled_from(FIELDS), JSON | TURNS, max_size=8)
+
+
+@pytest.mark.parametrize("name", names())
+def test_card_is_complete_and_the_source_travels(name):
+    source = load(name)
+    card = source.card
+    assert card.name == name
+    assert card.title
+    assert card.license
+    assert card.files
+    assert card.traps
+    assert card.paper_size
+    assert card.stages
+    assert pickle.loads(pickle.dumps(source)) == source
+    assert " at 0x" not in repr(source.reader), "the reader's text names partitions, so it must not hold an address"
+
+
+@pytest.mark.parametrize("name", names())
+@settings(max_examples=40, deadline=None)
+@given(row=ROWS)
+def test_parse_never_raises_and_gives_a_sample_or_a_declared_reason(name, row):
+    result = load(name).parse(row)
+    if isinstance(result, Quarantine):
+        assert result.reason in QUARANTINE_REASONS
+        assert result.detail
+    else:
+        assert isinstance(result, Sample)
+        assert load(name).parse(row) == result
+
+
+def test_the_catalogue_agrees_with_the_reference():
+    if not REFERENCE.is_file():
+        pytest.skip("no ../shared/reference beside this checkout")
+    known = {entry["name"]: entry for entry in json.loads(REFERENCE.read_text())}
+    for name in names():
+        assert load(name).card.family == known[name]["family"]
+        assert dict(load(name).card.paper_size) == known[name]["paper_size"]

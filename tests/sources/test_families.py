@@ -1,0 +1,199 @@
+"""Reader families on small made files: cuts, repeats, damage."""
+
+import io
+import json
+import tarfile
+import zipfile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infinity_mm.errors import SourceError
+from infinity_mm.fs import Location
+from infinity_mm.sources.base import ImageRef, Quarantine
+from infinity_mm.sources.families.files import find_files
+from infinity_mm.sources.families.joined import CaptionsAndImages, QuestionsAndAnnotations
+from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.families.tars import TarRows
+from infinity_mm.sources.images import ImageStore
+
+SIZES = (1, 2, 7, 1000)
+
+
+def rows_of(reader, root, size, patterns=("*",)):
+    """Return (file, locator, digest, repeat, row, reason) of every raw row for splits of `size` rows."""
+    where = Location.of(root)
+    plan = reader.plan(where, patterns, Location.of(root) / ".prepared", size)
+    found = []
+    for split in plan.splits:
+        raws = list(reader.read(where, split))
+        assert len(raws) == split.rows, "as many rows as were planned"
+        found += [(split.file, r.locator, r.digest, r.repeat, r.row, r.error and r.error.reason) for r in raws]
+    return found
+
+
+def same_for_all_sizes(reader, root, patterns=("*",)):
+    found = [rows_of(reader, root, size, patterns) for size in SIZES]
+    assert all(other == found[0] for other in found[1:])
+    ids = [(file, digest, repeat) for file, _, digest, repeat, _, _ in found[0]]
+    assert len(set(ids)) == len(ids), "file, digest and repeat identify a row"
+    return found[0]
+
+
+def test_json_lines(tmp_path):
+    lines = ['{"id": 1}', '{"id": 1}', "", '{"id": 2, "t": "ä"}', '{"id": 3, "cut', "[1]", '{"id": 1}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [(locator, repeat, reason) for _, locator, _, repeat, _, reason in found] == [
+        ("line=1", 0, None),
+        ("line=2", 1, None),
+        ("line=4", 0, None),
+        ("line=5", 0, "malformed_json"),
+        ("line=6", 0, "unexpected_row"),
+        ("line=7", 2, None),
+    ]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_array(tmp_path, indent):
+    (tmp_path / "a.json").write_text(json.dumps([{"id": 1, "x": 1.5}, {"id": 1, "x": 1.5}, {"id": 2}], indent=indent))
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [(f[1], f[3], f[4]) for f in found] == [
+        ("item=0", 0, {"id": 1, "x": 1.5}),
+        ("item=1", 1, {"id": 1, "x": 1.5}),
+        ("item=2", 0, {"id": 2}),
+    ]
+
+
+def test_an_array_that_breaks_off_keeps_what_stands_before(tmp_path):
+    (tmp_path / "a.json").write_text('[{"id": 1}, {"id": 2}, {"id": 3, "te')
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [(f[1], f[5]) for f in found] == [("item=0", None), ("item=1", None), ("item=2", "malformed_json")]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_rows_inside_an_object_and_an_object_keyed_by_id(tmp_path, indent):
+    (tmp_path / "a.json").write_text(json.dumps({"info": {}, "data": [{"q": 1}, {"q": 2}]}, indent=indent))
+    reader = RowFiles(inside=("data",), lines=False)
+    assert [f[1] for f in same_for_all_sizes(reader, tmp_path)] == ["item=0", "item=1"]
+    (tmp_path / "a.json").write_text(json.dumps({"007": {"q": 1}, "8": {"q": 1}}, indent=indent))
+    found = same_for_all_sizes(RowFiles(lines=False), tmp_path)
+    assert [(f[1], f[4]["__key__"]) for f in found] == [("key=007", "007"), ("key=8", "8")]
+
+
+def test_parquet_is_planned_without_its_pictures(tmp_path):
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    lines = [
+        {"id": str(n // 2), "image": {"bytes": bytes([n]) * 50, "path": "x"} if n % 3 else None} for n in range(11)
+    ]
+    schema = pa.schema([("id", pa.string()), ("image", image)])
+    pq.write_table(pa.Table.from_pylist(lines, schema=schema), tmp_path / "a.parquet", row_group_size=4)
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [f[1] for f in found] == [f"row={n}" for n in range(11)]
+    assert [f[4] for f in found] == lines
+
+
+def test_damaged_parquet_is_one_quarantined_row(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing that follows")
+    assert [f[5] for f in same_for_all_sizes(RowFiles(), tmp_path)] == ["malformed_archive"]
+
+
+def make_tar(path, members):
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def test_tar_samples(tmp_path):
+    label = b'{"id": "1", "phash": [18068869667165728448]}'
+    members = [
+        ("./0.json", label),
+        ("./0.jpg", b"jpg"),
+        ("1.json", label),
+        ("1.jpg", b""),
+        ("2.json", b"{"),
+        ("3.png", b"x"),
+    ]
+    make_tar(tmp_path / "a.tar", members)
+    found = same_for_all_sizes(TarRows(), tmp_path)
+    assert [(f[1], f[5]) for f in found] == [
+        ("member=0.json", None),
+        ("member=1.json", None),
+        ("member=2.json", "malformed_json"),
+        ("member=3.json", "unexpected_row"),
+    ]
+    assert found[0][4]["images"] == [("./0.jpg", b"jpg")]
+    assert found[1][4]["images"] == []  # an empty picture means that there is none
+    assert found[0][4]["json"]["phash"] == [18068869667165728448]
+
+
+@pytest.mark.parametrize("keep", [700, 1100, 1600, 2500])
+def test_a_cut_tar_keeps_the_samples_before_the_cut(tmp_path, keep):
+    make_tar(tmp_path / "a.tar", [(f"{n}.{kind}", b"{}" * 300) for n in range(3) for kind in ("json", "jpg")])
+    whole = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(whole[:keep])
+    reasons = [f[5] for f in same_for_all_sizes(TarRows(), tmp_path)]
+    assert reasons[-1] == "malformed_archive"
+    assert "malformed_archive" not in reasons[:-1]
+
+
+def test_questions_are_joined_by_id_not_by_position(tmp_path):
+    questions = [{"question_id": n, "image_id": n, "question": f"q{n}"} for n in range(4)]
+    answers = [{"question_id": n, "answers": [f"a{n}"]} for n in (3, 1, 0)]
+    head = {"data_subtype": "val2014"}
+    (tmp_path / "v2_OpenEnded_mscoco_val2014_questions.json").write_text(json.dumps({"questions": questions, **head}))
+    (tmp_path / "v2_mscoco_val2014_annotations.json").write_text(json.dumps({"annotations": answers, **head}))
+    found = same_for_all_sizes(QuestionsAndAnnotations(), tmp_path, ("*.json",))
+    joined = [f[4]["annotation"] and f[4]["annotation"]["answers"] for f in found]
+    assert joined == [["a0"], ["a1"], None, ["a3"]]
+
+
+def test_captions_are_joined_with_images(tmp_path):
+    tree = {
+        "images": [{"id": 7, "file_name": "7.jpg"}],
+        "annotations": [{"image_id": 7, "caption": "x"}, {"image_id": 8, "caption": "y"}],
+    }
+    (tmp_path / "captions.json").write_text(json.dumps(tree))
+    found = same_for_all_sizes(CaptionsAndImages(), tmp_path, ("*.json",))
+    assert [f[4]["image"] and f[4]["image"]["file_name"] for f in found] == ["7.jpg", None]
+
+
+def test_files_by_published_name_then_by_suffix(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("renamed.json", "sub/deep.json", ".hidden.json", "notes.txt"):
+        (tmp_path / name).write_text("{}")
+    root = Location.of(tmp_path)
+    assert find_files(root, ("chat.json",), (".json",)) == ("renamed.json",)
+    assert find_files(root, ("*/deep.json",), (".json",)) == ("sub/deep.json",)
+    with pytest.raises(SourceError, match=r"expected one of: chat\.json, \*\.csv"):
+        find_files(root, ("chat.json",), (".csv",))
+
+
+def test_pictures_in_folders_and_archives_whatever_the_case(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/A b.JPG").write_bytes(b"folder")
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        archive.writestr("z/1.png", b"zip")
+    make_tar(tmp_path / "images.tar", [("./t/2.png", b"tar")])
+    store = ImageStore(Location.of(tmp_path), ("images", "images.zip", "images.tar", "absent.zip"))
+    assert store.resolve(ImageRef(path="./A%20b.JPG")) == b"folder"
+    assert store.resolve(ImageRef(path="a B.jpg")) == b"folder"
+    assert store.resolve(ImageRef(path="z\\1.png")) == b"zip"
+    assert store.resolve(ImageRef(path="t/2.png")) == b"tar"
+    assert store.resolve(ImageRef(data=b"here")) == b"here"
+
+
+@pytest.mark.parametrize("path", ["../x.jpg", "a/../../x.jpg", "/etc/passwd", "C:\\x.jpg", "..%2Fx.jpg", "a\0b", ""])
+def test_hostile_paths_are_refused(tmp_path, path):
+    result = ImageStore(Location.of(tmp_path), ("",)).resolve(ImageRef(path=path))
+    assert isinstance(result, Quarantine)
+    assert result.reason == "unsafe_path"
+
+
+def test_a_missing_picture_says_where_it_was_looked_for(tmp_path):
+    result = ImageStore(Location.of(tmp_path), ("images", "")).resolve(ImageRef(path="no.jpg"))
+    assert isinstance(result, Quarantine)
+    assert (result.reason, "'images'" in result.detail) == ("missing_image", True)

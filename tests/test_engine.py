@@ -1,0 +1,84 @@
+"""The seam to Ray: results, exceptions, dead workers."""
+
+import os
+
+import pytest
+
+from infinity_mm.engine import Engine, Resources
+from infinity_mm.errors import EngineError, ModelError, StageError, StoreError
+
+
+def double(task: int) -> int:
+    return 2 * task
+
+
+def full_disk(task: int) -> None:
+    raise StoreError(f"cannot write {task}: no space left; free space and run again")
+
+
+def bug(task: int) -> int:
+    return [][task]
+
+
+def die(task: int) -> None:
+    os._exit(1)
+
+
+class Adder:
+    def __init__(self, amount: int) -> None:
+        self._amount = amount
+
+    def __call__(self, task: int) -> int:
+        if task < 0:
+            os._exit(1)
+        return self._amount + task
+
+
+class Unloadable:
+    def __init__(self, spec: str) -> None:
+        raise ModelError(f"model {spec} cannot be loaded; name another")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with Engine(workers=2) as running:
+        yield running
+
+
+def test_every_task_is_answered_once_with_its_index(engine):
+    assert sorted(engine.map("double", double, list(range(23)))) == [(n, 2 * n) for n in range(23)]
+    assert list(engine.map("double", double, [])) == []
+
+
+def test_our_errors_come_through_as_they_are(engine):
+    with pytest.raises(StoreError, match=r"^cannot write 1: no space left; free space and run again$"):
+        list(engine.map("write", full_disk, [1]))
+
+
+def test_a_bug_names_stage_and_task(engine):
+    with pytest.raises(StageError, match=r"stage 'buggy' failed on 7: IndexError"):
+        list(engine.map("buggy", bug, [7]))
+
+
+def test_workers_that_keep_dying_end_the_stage_with_advice(engine):
+    with pytest.raises(EngineError, match=r"stage 'die'.*run the same command again"):
+        list(engine.map("die", die, [1]))
+
+
+def test_actors_are_built_once_and_a_dead_one_is_a_model_error(engine):
+    assert sorted(engine.map_actors("add", Adder, 5, [1, 2, 3], Resources(), 2)) == [(0, 6), (1, 7), (2, 8)]
+    with pytest.raises(ModelError, match=r"the model's process died.*run the same command again"):
+        list(engine.map_actors("add", Adder, 5, [1, -1], Resources()))
+
+
+def test_a_model_that_cannot_load_says_why(engine):
+    with pytest.raises(ModelError, match="model x cannot be loaded; name another"):
+        list(engine.map_actors("load", Unloadable, "x", [1], Resources()))
+
+
+def test_no_cluster_at_an_address():
+    import ray
+
+    ray.shutdown()
+    with pytest.raises(EngineError, match="Ray could not start"), Engine(address="127.0.0.1:1"):
+        pass
