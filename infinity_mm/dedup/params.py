@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from infinity_mm.dedup.banding import choose_bands, recall_at
 from infinity_mm.frozen import Frozen
 from infinity_mm.record import Category
 
@@ -18,7 +19,7 @@ class SignatureParams(Frozen):
     #: Tokens of one shingle.
     ngram: int = Field(default=5, ge=1)
     #: Seed of the permutations, as datasketch's.
-    seed: int = 1
+    seed: int = Field(default=1, ge=0, lt=1 << 32)
 
 
 class DedupParams(Frozen):
@@ -34,7 +35,7 @@ class DedupParams(Frozen):
     threshold: float = Field(default=0.7, gt=0.0, le=1.0)
     #: Chance, at least, that LSH proposes a pair which is exactly at the threshold.
     recall: float = Field(default=0.999, gt=0.5, lt=1.0)
-    #: Words a text must have before near-duplicates of it are looked for; shorter ones must be equal.
+    #: Words a side (all prompts, all answers) must have to be a near-duplicate of another; shorter ones must be equal.
     min_near_words: int = Field(default=20, ge=1)
     #: Hamming distance, in bits of 64, up to which perceptual hashes propose a pair of pictures.
     radius: int = Field(default=8, ge=0, le=16)
@@ -43,7 +44,7 @@ class DedupParams(Frozen):
     #: Mean and largest difference (0 to 255) of the 16 x 16 thumbnails of near-duplicate pictures.
     max_thumb_mean: float = Field(default=4.0, ge=0.0)
     max_thumb_peak: float = Field(default=40.0, ge=0.0)
-    #: Relative difference of the aspect ratios of near-duplicate pictures.
+    #: Relative difference (0.04 = 4 %) of the aspect ratios of near-duplicate pictures.
     max_aspect_drift: float = Field(default=0.04, ge=0.0)
     #: Rendered pages and charts share layouts: there, only pixel-equal pictures are the same picture.
     pixel_exact_categories: tuple[Category, ...] = ("doc_chart_screen", "general_ocr", "math_reasoning")
@@ -51,3 +52,14 @@ class DedupParams(Frozen):
     max_cluster: int = Field(default=1_000, ge=1)
     #: The run stops when a source would lose a larger share of its rows.
     max_drop: float = Field(default=0.9, ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _recall_in_reach(self) -> Self:
+        reached = recall_at(self.threshold, *choose_bands(self.signature.num_perm, self.threshold, self.recall))
+        if reached < self.recall:
+            raise ValueError(
+                f"{self.signature.num_perm} permutations find a pair at threshold={self.threshold} with a chance of "
+                f"{reached:.4f} at most, less than recall={self.recall}: raise threshold or signature.num_perm, "
+                "or lower recall"
+            )
+        return self

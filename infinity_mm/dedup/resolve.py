@@ -1,34 +1,33 @@
-"""Who stays: verified links only, a declared keep order, no chains.
+"""Which rows are duplicates, of whom, and why: the entry point of deduplication.
 
-Rows are taken in keep order. A row stays unless it has a verified link to a row that stays, and then
-the first such row in keep order is its winner. So every removed row passed the check against its own
-winner, no winner is removed itself, and the result does not depend on the order of the input.
+Three steps: propose pairs cheaply (bands of MinHash, bands of perceptual hashes, equal digests), verify each pair
+exactly (true Jaccard similarity, Hamming distance and thumbnails), and let rows lose only to rows that stay
+(`infinity_mm.dedup.settle`). The result is a function of the set of rows and the parameters, not of their order.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from infinity_mm.dedup.hamming import near_pairs
-from infinity_mm.dedup.lsh import candidate_pairs, choose_bands
+from infinity_mm.dedup.buckets import Buckets
 from infinity_mm.dedup.params import DedupParams
-from infinity_mm.dedup.rows import (
-    Agreement,
-    Row,
-    rows_in_keep_order,
-    same_answer,
-    same_pictures,
-    same_prompt,
-    same_text,
-)
+from infinity_mm.dedup.pictures import Pictures, pictures_of, same_pictures
+from infinity_mm.dedup.proposals import pair_buckets, picture_buckets, text_buckets
+from infinity_mm.dedup.ragged import Ints, join_labels, ragged, starts
+from infinity_mm.dedup.rails import check_rails
+from infinity_mm.dedup.settle import Agreement, Compare, Losses, settle
+from infinity_mm.dedup.texts import Texts, same_answer, same_conversation, texts_of
 from infinity_mm.errors import StageError
 
+__all__ = ["DUPLICATES", "REASONS", "check_rails", "find_duplicates"]
+
+#: By which rule a row is compared. Rows of different kinds are never duplicates of each other.
 Kind = Literal["pair", "text", "image"]
 
 REASONS = ("exact_pair", "near_pair", "exact_text", "near_text", "same_image")
@@ -42,186 +41,167 @@ DUPLICATES = pa.schema(
         pa.field("winner", pa.string(), nullable=False),
         # Jaccard similarity to the winner, 0 to 1; null where text was not compared.
         pa.field("similarity", pa.float32()),
-        # Largest Hamming distance to the winner's pictures, bits; null without pictures.
+        # Largest Hamming distance to the winner's pictures, bits of 64, 0 for equal pixels; null without pictures.
         pa.field("hamming", pa.int32()),
     ]
 )
 
 
 @dataclass(frozen=True)
-class Link:
-    """A verified link of a row to the one that stays for it."""
+class Rows:
+    """Live rows in keep order, as deduplication sees them."""
 
-    winner: int
-    agreement: Agreement
+    texts: Texts
+    pictures: Pictures
+    #: A caption's prompt says nothing: bool, shape (rows,).
+    caption: NDArray[np.bool_]
+
+    def take(self, rows: Ints) -> Rows:
+        """Return some of the rows."""
+        return Rows(self.texts.take(rows), self.pictures.take(rows), self.caption[rows])
+
+    def __len__(self) -> int:
+        return len(self.caption)
 
 
 def find_duplicates(table: pa.Table, params: DedupParams) -> pa.Table:
-    """Return `DUPLICATES` for a table of live rows.
+    """Return `DUPLICATES` for all live rows of all sources, in any order.
 
-    `table` holds the columns of `INGEST_ATTRIBUTES` and of `dedup.signature.ATTRIBUTES`, `source` and
-    `priority` (int, lower wins), in any order.
+    `table` holds the columns of `infinity_mm.schema.INGEST_ATTRIBUTES` and of
+    `infinity_mm.dedup.signature.ATTRIBUTES`, `source` (string) and `priority` (int, the lower wins).
+    Raises `StageError` where an id occurs twice or a thumbnail has the wrong size.
     """
-    rows = rows_in_keep_order(table)
-    kinds = [_kind(row, params) for row in rows]
-    removed: list[dict[str, object]] = []
-    for kind in ("pair", "text", "image"):
-        members = [index for index, each in enumerate(kinds) if each == kind]
-        for loser, link in _settle([rows[index] for index in members], kind, params).items():
-            removed.append(_describe(rows[members[loser]], rows[members[link.winner]], kind, link.agreement))
-    removed.sort(key=lambda row: str(row["id"]))
-    return pa.Table.from_pylist(removed, schema=DUPLICATES)
+    if pc.count_distinct(table.column("id")).as_py() != table.num_rows:
+        raise StageError("an id occurs twice among the rows to deduplicate: ids must be unique over all sources")
+    order = keep_order(table)
+    ids = table.column("id").take(pa.array(order)).combine_chunks()
+    category = pc.equal(table.column("category"), "caption").combine_chunks().to_numpy(zero_copy_only=False)
+    rows = Rows(texts_of(table), pictures_of(table, params), category).take(order)
+    found = [_decide(rows.take(some), kind, ids.take(pa.array(some)), params) for kind, some in _kinds(rows, params)]
+    return pa.concat_tables([DUPLICATES.empty_table(), *found]).sort_by("id").combine_chunks()
 
 
-def _kind(row: Row, params: DedupParams) -> Kind | None:
-    """Return by which rule a row is compared; None for those that the mode leaves alone."""
-    if params.mode == "text" or (params.mode == "pair" and not row.pictures):
-        return "text"
-    if params.mode == "off" or not row.pictures:
-        return None
-    return "pair" if params.mode == "pair" else "image"
+def keep_order(table: pa.Table) -> Ints:
+    """Return the row numbers, those to prefer first: lower priority, more pixels, longer answers, smaller id."""
+    width, height = ragged(table.column("width")), ragged(table.column("height"))
+    areas = starts(width.values.astype(np.int64) * height.values)
+    ends = starts(width.size)
+    keys = pa.table(
+        {
+            "priority": table.column("priority"),
+            "pixels": areas[ends[1:]] - areas[ends[:-1]],
+            "answer": table.column("answer_chars"),
+            "id": table.column("id"),
+        }
+    )
+    by = [("priority", "ascending"), ("pixels", "descending"), ("answer", "descending"), ("id", "ascending")]
+    return pc.sort_indices(keys, sort_keys=by).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 
-def _settle(rows: list[Row], kind: Kind, params: DedupParams) -> dict[int, Link]:
-    """Return loser -> link, both as positions in `rows` (which are in keep order)."""
-    groups: dict[Hashable, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        groups[_identity(row, kind, params)].append(index)
-    # Rows that are equal in all that is compared stand or fall together: only the first is looked at.
-    first = sorted(members[0] for members in groups.values())
-    position = {index: place for place, index in enumerate(first)}
-    links = _greedy(len(first), _links([rows[index] for index in first], kind, params))
-    settled: dict[int, Link] = {}
-    for members in groups.values():
-        lead = links.get(position[members[0]])
-        if lead is not None:
-            settled[members[0]] = Link(first[lead.winner], lead.agreement)
-        for copy in members[1:]:
-            settled[copy] = settled.get(members[0], Link(members[0], _equal(kind)))
-    return settled
+def _kinds(rows: Rows, params: DedupParams) -> list[tuple[Kind, Ints]]:
+    """Return the rows, by number, that are compared by each rule."""
+    pictured = rows.pictures.of.size > 0
+    everything = np.arange(len(rows), dtype=np.int64)
+    if params.mode == "text":
+        return [("text", everything)]
+    if params.mode == "image":
+        return [("image", everything[pictured])]
+    if params.mode == "pair":
+        return [("pair", everything[pictured]), ("text", everything[~pictured])]
+    return []
 
 
-def _identity(row: Row, kind: Kind, params: DedupParams) -> Hashable:
+def _decide(rows: Rows, kind: Kind, ids: pa.Array, params: DedupParams) -> pa.Table:
+    """Return `DUPLICATES`, not yet sorted, for the rows of one kind and their ids.
+
+    Rows that are equal in all that is compared stand or fall together, so only the first of them, in keep order,
+    is looked at: ten thousand copies cost one comparison. If it loses, they lose to its winner, else to it.
+    """
+    _, first, group = np.unique(_identity(rows, kind), return_index=True, return_inverse=True)
+    head = first.astype(np.int64)[group]
+    heads = np.sort(first).astype(np.int64)
+    chosen = rows.take(heads)
+    losses = settle(len(heads), _propose(chosen, kind, params), _comparison(chosen, kind, params))
+    # Per row, the loss of its head: -1 where the head stays.
+    loss = np.full(len(rows), -1, np.int64)
+    loss[heads[losses.loser]] = np.arange(len(losses.loser))
+    loss = loss[head]
+    everything = np.arange(len(rows), dtype=np.int64)
+    loser = np.flatnonzero((loss >= 0) | (head != everything))
+    by_link = loss[loser] >= 0
+    winner = head[loser]
+    winner[by_link] = heads[losses.winner[loss[loser][by_link]]]
+    similarity = np.full(len(loser), np.nan if kind == "image" else 1.0)
+    similarity[by_link] = losses.how.similarity[loss[loser][by_link]]
+    hamming = np.full(len(loser), -1 if kind == "text" else 0, np.int32)
+    hamming[by_link] = losses.how.hamming[loss[loser][by_link]]
+    how = Agreement(np.ones(len(loser), bool), similarity, hamming)
+    return _describe(_reasons(rows, kind, loser, winner), ids, Losses(loser, winner, how))
+
+
+def _identity(rows: Rows, kind: Kind) -> Ints:
+    """Return a label per row, equal for rows that no rule of this kind can tell apart."""
     if kind == "text":
-        return row.text_key
-    exact_only = row.category in params.pixel_exact_categories
+        return rows.texts.whole
+    exact = rows.pictures.exact_only
     if kind == "image":
-        return (row.pixels, exact_only)
-    return (row.pixels, row.prompt_key, row.answer_key, row.category == "caption", exact_only)
+        return join_labels(rows.pictures.all_pixels, exact)
+    return join_labels(rows.pictures.all_pixels, rows.texts.prompt, rows.texts.answer, rows.caption, exact)
 
 
-def _equal(kind: Kind) -> Agreement:
-    return Agreement(None if kind == "image" else 1.0, None if kind == "text" else 0)
-
-
-def _greedy(count: int, links: dict[int, list[tuple[int, Agreement]]]) -> dict[int, Link]:
-    """Return loser -> link; `links` maps each row to its verified links to earlier rows."""
-    lost: dict[int, Link] = {}
-    for index in range(count):
-        standing = [(other, how) for other, how in links.get(index, ()) if other not in lost]
-        if standing:
-            winner, how = min(standing, key=lambda item: item[0])
-            lost[index] = Link(winner, how)
-    return lost
-
-
-def _links(rows: list[Row], kind: Kind, params: DedupParams) -> dict[int, list[tuple[int, Agreement]]]:
-    links: dict[int, list[tuple[int, Agreement]]] = defaultdict(list)
-    proposals = _text_proposals(rows, params) if kind == "text" else _picture_proposals(rows, kind, params)
-    for earlier, later in proposals:
-        how = _agree(rows[earlier], rows[later], kind, params)
-        if how is not None:
-            links[later].append((earlier, how))
-    return links
-
-
-def _agree(a: Row, b: Row, kind: Kind, params: DedupParams) -> Agreement | None:
+def _propose(rows: Rows, kind: Kind, params: DedupParams) -> Buckets:
+    everything = np.arange(len(rows), dtype=np.int64)
     if kind == "text":
-        return same_text(a, b, params)
-    pictures = same_pictures(a, b, params)
-    if kind == "image" or pictures is None:
-        return pictures
-    answers = same_answer(a, b, params) if same_prompt(a, b) else None
-    return None if answers is None else Agreement(answers.similarity, pictures.hamming)
-
-
-def _text_proposals(rows: list[Row], params: DedupParams) -> Iterator[tuple[int, int]]:
-    long = [index for index, row in enumerate(rows) if len(row.minhash)]
-    if len(long) < 2:
-        return
-    signatures = np.stack([rows[index].minhash for index in long])
-    bands = choose_bands(params.signature.num_perm, params.threshold, params.recall)
-    for left, right in candidate_pairs(signatures, *bands).tolist():
-        yield long[left], long[right]
-
-
-def _picture_proposals(rows: list[Row], kind: Kind, params: DedupParams) -> Iterator[tuple[int, int]]:
-    """Propose pairs whose first pictures' hashes are near and, in pair mode, whose prompts can agree."""
-    by_hash: dict[int, dict[Hashable, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for index, row in enumerate(rows):
-        prompt: Hashable = None
-        if kind == "pair":
-            prompt = "caption" if row.category == "caption" else row.prompt_key
-        by_hash[row.pictures[0].phash][prompt].append(index)
-    values = np.array(sorted(by_hash), np.uint64)
-    for groups in by_hash.values():
-        for members in groups.values():
-            yield from ((a, b) for place, a in enumerate(members) for b in members[place + 1 :])
-    for left, right in near_pairs(values, params.radius).tolist():
-        ours, theirs = by_hash[int(values[left])], by_hash[int(values[right])]
-        for prompt in ours.keys() & theirs.keys():
-            yield from ((min(a, b), max(a, b)) for a in ours[prompt] for b in theirs[prompt])
-
-
-def _describe(loser: Row, winner: Row, kind: Kind, how: Agreement) -> dict[str, object]:
-    parts = []
-    if how.similarity is not None:
-        parts.append(f"jaccard={how.similarity:.3f}")
-    if how.hamming is not None:
-        parts.append(f"hamming={how.hamming}")
+        return text_buckets(rows.texts, params)
     if kind == "image":
-        reason = "same_image"
-    elif kind == "text":
-        reason = "exact_text" if loser.text_key == winner.text_key else "near_text"
+        return picture_buckets(rows.pictures, np.zeros_like(everything), everything, params)
+    return pair_buckets(rows.texts, rows.pictures, rows.caption, params)
+
+
+def _comparison(rows: Rows, kind: Kind, params: DedupParams) -> Compare:
+    def texts_agree(left: Ints, right: Ints) -> Agreement:
+        same, similarity = same_conversation(rows.texts, left, right, params)
+        return Agreement(same, similarity, np.full(len(left), -1, np.int32))
+
+    def pictures_agree(left: Ints, right: Ints) -> Agreement:
+        same, hamming = same_pictures(rows.pictures, left, right, params)
+        return Agreement(same, np.full(len(left), np.nan), hamming)
+
+    def both_agree(left: Ints, right: Ints) -> Agreement:
+        same, hamming = same_pictures(rows.pictures, left, right, params)
+        captions = rows.caption[left] & rows.caption[right]
+        same &= captions | (rows.texts.prompt[left] == rows.texts.prompt[right])
+        similarity = np.zeros(len(left))
+        asked = np.flatnonzero(same)
+        same[asked], similarity[asked] = same_answer(rows.texts, left[asked], right[asked], params)
+        return Agreement(same, similarity, hamming)
+
+    return {"text": texts_agree, "image": pictures_agree, "pair": both_agree}[kind]
+
+
+def _reasons(rows: Rows, kind: Kind, loser: Ints, winner: Ints) -> list[str]:
+    """Return a reason per removed row; exact means that nothing but equality decided."""
+    if kind == "image":
+        return ["same_image"] * len(loser)
+    if kind == "text":
+        exact = rows.texts.whole[loser] == rows.texts.whole[winner]
     else:
-        equal = loser.pixels == winner.pixels and loser.text_key == winner.text_key
-        reason = "exact_pair" if equal else "near_pair"
-    return {
-        "id": loser.id,
-        "reason": reason,
-        "detail": "; ".join(parts),
-        "winner": winner.id,
-        "similarity": how.similarity,
-        "hamming": how.hamming,
-    }
+        exact = rows.texts.answer[loser] == rows.texts.answer[winner]
+        exact &= rows.pictures.all_pixels[loser] == rows.pictures.all_pixels[winner]
+    return [f"{'exact' if each else 'near'}_{kind}" for each in exact.tolist()]
 
 
-def check_rails(table: pa.Table, removed: pa.Table, params: DedupParams) -> None:
-    """Stop before removing what looks like a mistake.
-
-    Raises `StageError` naming the winner of a cluster above `max_cluster`, or the source that would lose
-    more than `max_drop` of its rows, with five of the rows.
-    """
-    reasons = {row["id"]: row for row in removed.to_pylist()}
-    clusters = Counter(removed.column("winner").to_pylist())
-    for winner, size in clusters.most_common(1):
-        if size > params.max_cluster:
-            members = [row for row in reasons.values() if row["winner"] == winner]
-            raise StageError(
-                f"dedup: {size} rows would be removed for {winner}, more than dedup.max_cluster="
-                f"{params.max_cluster}. Five of them:\n{_show(members)}\n"
-                "Look whether they are one template, then raise that key or dedup.threshold"
-            )
-    sources = dict(zip(table.column("id").to_pylist(), table.column("source").to_pylist(), strict=True))
-    totals, losses = Counter(sources.values()), Counter(sources[identity] for identity in reasons)
-    for source, lost in sorted(losses.items()):
-        if lost > params.max_drop * totals[source]:
-            members = [row for identity, row in reasons.items() if sources[identity] == source]
-            raise StageError(
-                f"dedup: source {source!r} would lose {lost} of {totals[source]} rows, more than dedup.max_drop="
-                f"{params.max_drop}. Five of them:\n{_show(members)}\nMend the thresholds or raise that key"
-            )
-
-
-def _show(rows: list[dict[str, object]]) -> str:
-    return "\n".join(f"  {r['id']}  {r['reason']}  {r['detail']}  lost to {r['winner']}" for r in rows[:5])
+def _describe(reasons: list[str], ids: pa.Array, losses: Losses) -> pa.Table:
+    details = []
+    for similarity, hamming in zip(losses.how.similarity.tolist(), losses.how.hamming.tolist(), strict=True):
+        values = [f"jaccard={similarity:.3f}"] if similarity == similarity else []
+        details.append("; ".join(values + ([f"hamming={hamming}"] if hamming >= 0 else [])))
+    columns = [
+        ids.take(pa.array(losses.loser)),
+        pa.array(reasons, pa.string()),
+        pa.array(details, pa.string()),
+        ids.take(pa.array(losses.winner)),
+        pa.array(losses.how.similarity.astype(np.float32), mask=np.isnan(losses.how.similarity)),
+        pa.array(losses.how.hamming, mask=losses.how.hamming < 0),
+    ]
+    return pa.Table.from_arrays(columns, schema=DUPLICATES)

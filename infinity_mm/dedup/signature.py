@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from infinity_mm.dedup.params import SignatureParams
+from infinity_mm.record import IMAGE_TOKEN
 from infinity_mm.text import normalise, repair, tokens
 from infinity_mm.turns import flat_turns
 
 NAME = "signature"
-VERSION = 1
+VERSION = 2
 READS = ("id", "messages")
 
 #: One row per record. Prompts are the system and user turns, answers the assistant turns.
@@ -47,33 +48,42 @@ ATTRIBUTES = pa.schema(
 
 _ANSWER = "assistant"
 
+Hashes = NDArray[np.uint64]
+
 
 def measure(records: pa.Table, params: SignatureParams) -> pa.Table:
     """Return `ATTRIBUTES` for records with the columns `READS`, in order."""
-    rows = [_measure_row(roles, contents, params) for roles, contents in flat_turns(records)]
-    table = pa.Table.from_pylist(rows, schema=ATTRIBUTES.remove(0))
-    return table.add_column(0, ATTRIBUTES.field("id"), records.column("id"))
+    digests: dict[str, list[bytes]] = {name: [] for name in ("text_key", "prompt_key", "answer_key")}
+    counts: dict[str, list[int]] = {name: [] for name in ("prompt_words", "answer_words", "answer_chars")}
+    shingles: tuple[list[Hashes], list[Hashes]] = ([], [])
+    for roles, contents in flat_turns(records):
+        texts = [_normal_form(content) for content in contents]
+        whole = (f"{role}\x1f{text}" for role, text in zip(roles, texts, strict=True))
+        digests["text_key"].append(_key(whole))
+        answers = [role == _ANSWER for role in roles]
+        counts["answer_chars"].append(sum(len(content) for content, own in zip(contents, answers, strict=True) if own))
+        for side, name in enumerate(("prompt", "answer")):
+            said = [text for text, own in zip(texts, answers, strict=True) if own == bool(side)]
+            words = [token for text in said for token in tokens(text)]
+            digests[f"{name}_key"].append(_key(said))
+            counts[f"{name}_words"].append(len(words))
+            shingles[side].append(shingle_hashes(words, params.ngram))
+    return pa.Table.from_arrays(
+        [
+            records.column("id"),
+            *(pa.array(values, pa.binary(16)) for values in digests.values()),
+            *(pa.array(values, pa.int32()) for values in counts.values()),
+            _lists(shingles[0]),
+            _lists(shingles[1]),
+            _lists(minhashes([np.concatenate(both) for both in zip(*shingles, strict=True)], params)),
+        ],
+        schema=ATTRIBUTES,
+    )
 
 
-def _measure_row(roles: Sequence[str], contents: Sequence[str], params: SignatureParams) -> dict[str, object]:
-    texts = [normalise(repair(content)) for content in contents]
-    sides: dict[bool, list[str]] = {False: [], True: []}
-    for role, text in zip(roles, texts, strict=True):
-        sides[role == _ANSWER].append(text)
-    words = {side: [token for text in sides[side] for token in tokens(text)] for side in sides}
-    shingles = {side: shingle_hashes(words[side], params.ngram) for side in sides}
-    both = np.union1d(shingles[False], shingles[True])
-    return {
-        "text_key": _key(f"{role}\x1f{text}" for role, text in zip(roles, texts, strict=True)),
-        "prompt_key": _key(sides[False]),
-        "answer_key": _key(sides[True]),
-        "prompt_words": len(words[False]),
-        "answer_words": len(words[True]),
-        "answer_chars": sum(len(c) for role, c in zip(roles, contents, strict=True) if role == _ANSWER),
-        "prompt_shingles": shingles[False],
-        "answer_shingles": shingles[True],
-        "minhash": minhash(both, params),
-    }
+def _normal_form(content: str) -> str:
+    """Return the text as it is compared; one of punctuation alone, which has no normal form, as it is written."""
+    return normalise(repair(content)) or " ".join(content.replace(IMAGE_TOKEN, " ").split())
 
 
 def _key(texts: Iterable[str]) -> bytes:
@@ -81,7 +91,13 @@ def _key(texts: Iterable[str]) -> bytes:
     return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def shingle_hashes(words: Sequence[str], ngram: int) -> NDArray[np.uint64]:
+def _lists(rows: Sequence[NDArray[Any]]) -> pa.Array:
+    offsets = np.cumsum([0] + [len(row) for row in rows])
+    values = np.concatenate(rows) if rows else np.empty(0, np.uint32)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values))
+
+
+def shingle_hashes(words: Sequence[str], ngram: int) -> Hashes:
     """Return the sorted distinct hashes, uint64, of the n-grams of `words`; none for fewer words.
 
     A hash is the first 8 bytes of the SHA-1 of the words joined by spaces, little-endian, so its low 32 bits are
@@ -95,24 +111,34 @@ def shingle_hashes(words: Sequence[str], ngram: int) -> NDArray[np.uint64]:
     return np.sort(np.frombuffer(digests, dtype="<u8"))
 
 
-def minhash(shingles: NDArray[np.uint64], params: SignatureParams) -> NDArray[np.uint32]:
+def minhash(shingles: Hashes, params: SignatureParams) -> NDArray[np.uint32]:
     """Return the MinHash signature, uint32 of length `num_perm`, or an empty array for no shingles."""
-    if not len(shingles):
-        return np.empty(0, np.uint32)
+    return minhashes([shingles], params)[0]
+
+
+def minhashes(sets: Sequence[Hashes], params: SignatureParams) -> list[NDArray[np.uint32]]:
+    """Return `minhash` of each set; repeated hashes change nothing."""
     factors, offsets = _permutations(params.num_perm, params.seed)
-    hashes = _mix((shingles & np.uint64(0xFFFFFFFF)).astype(np.uint32))
-    lowest = np.full(params.num_perm, 0xFFFFFFFF, np.uint32)
-    for start in range(0, len(hashes), 1024):  # 1,024 x 128 products stay in the cache
-        block = hashes[start : start + 1024, None] * factors + offsets
-        np.minimum(lowest, block.min(axis=0), out=lowest)
-    return lowest
+    filled = np.flatnonzero([len(hashes) for hashes in sets])
+    found = [np.empty(0, np.uint32)] * len(sets)
+    if not len(filled):
+        return found
+    hashes = _mix((np.concatenate(sets) & np.uint64(0xFFFFFFFF)).astype(np.uint32))
+    begins = np.cumsum([0] + [len(sets[index]) for index in filled])[:-1]
+    lowest = np.empty((len(filled), params.num_perm), np.uint32)
+    for column, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
+        lowest[:, column] = np.minimum.reduceat(hashes * factor + offset, begins)
+    for row, index in enumerate(filled.tolist()):
+        found[index] = lowest[row]
+    return found
 
 
 @lru_cache(maxsize=4)
 def _permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return datasketch's own factors and offsets, so that equal seeds mean equal signatures."""
-    factors, offsets = MinHash(num_perm=num_perm, seed=seed).permutations
-    return factors.astype(np.uint32), offsets.astype(np.uint32)
+    """Return the odd factors and the offsets of the maps, uint32, in the order in which datasketch draws them."""
+    draw = np.random.RandomState(seed)
+    factors = draw.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return factors, draw.randint(0, 1 << 32, num_perm, dtype=np.uint32)
 
 
 def _mix(values: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -1,0 +1,60 @@
+"""All pairs within a radius, against brute force."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infinity_mm.dedup import hamming
+from infinity_mm.dedup.hamming import SMALL, near_hashes, near_pairs
+
+
+def clustered(seed: int, count: int, spread: int) -> np.ndarray:
+    """Return about `count` distinct hashes around few centres, some of them up to `spread` bits away."""
+    rng = random.Random(seed)
+    centres = [rng.getrandbits(64) for _ in range(max(count // 8, 1))]
+    values = set()
+    for _ in range(count):
+        flips = sum(1 << bit for bit in rng.sample(range(64), rng.randrange(spread + 1)))
+        values.add(rng.choice(centres) ^ flips)
+    return np.array(sorted(values), np.uint64)
+
+
+def brute(hashes: np.ndarray, radius: int) -> list[list[int]]:
+    apart = np.bitwise_count(hashes[:, None] ^ hashes[None, :])
+    return np.argwhere(np.triu(apart <= radius, k=1)).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 60), st.integers(0, 16))
+def test_pairs_as_by_brute_force(seed, count, radius):
+    hashes = clustered(seed, count, radius + 3)
+    assert near_pairs(hashes, radius).tolist() == brute(hashes, radius)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 10), st.integers(4, 11))
+def test_any_cut_into_bands_finds_all(seed, radius, number):
+    hashes = clustered(seed, 60, radius + 2)
+    bands = hamming._bands(number, radius)
+    found = [pair for part in hamming._compare_banded(hashes, radius, bands) for pair in part.tolist()]
+    assert sorted(map(list, set(map(tuple, found)))) == brute(hashes, radius)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 4, 8])
+def test_the_plan_for_many_hashes_finds_all(radius):
+    hashes = clustered(5, 6_000, 10)
+    assert len(hashes) > SMALL
+    assert hamming.plan(len(hashes), radius)
+    assert near_pairs(hashes, radius).tolist() == brute(hashes, radius)
+
+
+def test_equal_hashes_are_one_group():
+    rng = np.random.default_rng(0)
+    hashes = rng.permutation(np.repeat(np.array([7, 5, 2**63], np.uint64), [10_000, 10_000, 1]))
+    near = near_hashes(hashes, 8)
+    assert near.values.tolist() == [5, 7, 2**63]
+    assert (near.values[near.group] == hashes).all()
+    assert near.pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
