@@ -119,6 +119,15 @@ def answered(
     return Sample(source_id=key, messages=messages, images=images, extra=extra or {})
 
 
+def parse_document_vqa(row: Mapping[str, Any]) -> Sample | Quarantine:
+    """DocVQA and InfographicVQA: the first of several spellings; the picture is a path or embedded in hub copies."""
+    key = native_key(row, "questionId")
+    if row.get("image") is None:
+        return Quarantine("missing_field", f"image: expected a path or bytes, got keys {sorted(row)}", key)
+    extra = {"answers": answer_texts(row.get("answers"), "answer", ()), "question_types": row.get("question_types")}
+    return answered(row, first(row.get("answers")), read_images(row["image"]), key, extra=extra)
+
+
 def parse_joined_vqa(row: Mapping[str, Any], field: str = "answer") -> Sample | Quarantine:
     """VQAv2's and OK-VQA's two halves: the majority of ten answers, COCO 2014 file names."""
     key = native_key(row, "question_id")

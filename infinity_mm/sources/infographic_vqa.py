@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from infinity_mm.sources.answers import answer_texts, first
-from infinity_mm.sources.base import Card, Quarantine, Sample, Source
-from infinity_mm.sources.conversation import read_images
+from infinity_mm.sources.base import Card, Source
 from infinity_mm.sources.families.rowfiles import RowFiles
-from infinity_mm.sources.fields import answered, native_key
-
-
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """The first of several spellings; the picture is a path or embedded in hub copies."""
-    key = native_key(row, "questionId")
-    if row.get("image") is None:
-        return Quarantine("missing_field", f"image: expected a path or bytes, got keys {sorted(row)}", key)
-    extra = {"answers": answer_texts(row.get("answers"), "answer", ()), "question_types": row.get("question_types")}
-    return answered(row, first(row.get("answers")), read_images(row["image"]), key, extra=extra)
-
+from infinity_mm.sources.fields import parse_document_vqa
 
 SOURCE = Source(
     card=Card(
@@ -39,6 +24,6 @@ SOURCE = Source(
         traps=("one column is named operation/reasoning",),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=parse,
+    parse=parse_document_vqa,
     image_roots=("",),
 )
