@@ -17,6 +17,7 @@ from infinity_mm.dedup.params import DedupParams
 from infinity_mm.errors import RecipeError
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
+from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.nearest import nearest
@@ -95,6 +96,16 @@ class Recipe(Frozen):
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
         return value
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """Return the fingerprint of what a recipe asks for: not where the files lie, nor in which order sources stand."""
+    tree = recipe.model_dump(mode="json", by_alias=True)
+    tree["sources"] = sorted(
+        ({key: value for key, value in use.items() if key != "root"} for use in tree["sources"]),
+        key=lambda use: str(use["name"]),
+    )
+    return fingerprint(tree)
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

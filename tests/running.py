@@ -15,7 +15,7 @@ def digest_of(work: Path, folders: tuple[str, ...] = ("records", "ledger", "quar
         path.relative_to(work).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for folder in folders
         for path in sorted((work / folder).rglob("*"))
-        if path.is_file() and path.name != "index.json"
+        if path.is_file()
     }
 
 

@@ -19,7 +19,7 @@ from infinity_mm.manifest import ExportReport
 from infinity_mm.pipeline.books import Fate
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_pass
-from infinity_mm.recipe import ExportUse
+from infinity_mm.recipe import ExportUse, recipe_fingerprint
 from infinity_mm.store import Store, part_name
 
 _VERSIONS = {"webdataset": webdataset.VERSION, "parquet": parquet.VERSION}
@@ -152,7 +152,7 @@ def _finish(
     """Write index, card and the table of places, from the sidecars on disk."""
     store = context.store
     stats = [ShardStats.model_validate_json(store.at(task.sidecar).read_bytes()) for task in tasks]
-    index = finish(store.at(f"exports/{use.name}"), use.format, stats, fingerprint(context.recipe))
+    index = finish(store.at(f"exports/{use.name}"), use.format, stats, recipe_fingerprint(context.recipe))
     if use.format == "parquet":
         parts = kept.column("part").unique().to_pylist()
         licenses = {text for part in parts for text in store.read(part, ["license"]).column("license").to_pylist()}

@@ -8,7 +8,6 @@ import time
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.engine import Engine
 from infinity_mm.errors import SourceError
-from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
@@ -19,7 +18,7 @@ from infinity_mm.pipeline.planning import make_task, run_planning
 from infinity_mm.pipeline.run import RunOptions
 from infinity_mm.pipeline.screening import run_identity, run_screen
 from infinity_mm.progress import Reporter
-from infinity_mm.recipe import Recipe, SourceUse
+from infinity_mm.recipe import Recipe, SourceUse, recipe_fingerprint
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import versions
@@ -49,7 +48,7 @@ def ingest_only(use: SourceUse, work: Location, options: RunOptions) -> Manifest
         manifest = Manifest(
             name=recipe.name,
             recipe=recipe.model_dump(mode="json", by_alias=True),
-            recipe_fingerprint=fingerprint(recipe),
+            recipe_fingerprint=recipe_fingerprint(recipe),
             seed=recipe.seed,
             versions=versions(),
             inputs={use.name: dict(plan.files)},

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 
 from infinity_mm.engine import Engine
-from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
@@ -28,7 +27,7 @@ from infinity_mm.pipeline.planning import run_planning
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
 from infinity_mm.pipeline.synthesis import run_synthesis
 from infinity_mm.progress import Reporter
-from infinity_mm.recipe import Recipe
+from infinity_mm.recipe import Recipe, recipe_fingerprint
 from infinity_mm.report import write_report
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
@@ -88,7 +87,7 @@ def _curate(context: Context, began: float) -> Manifest:
     manifest = Manifest(
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),
-        recipe_fingerprint=fingerprint(recipe),
+        recipe_fingerprint=recipe_fingerprint(recipe),
         seed=recipe.seed,
         versions=versions(),
         inputs={name: dict(plan.files) for name, plan in sorted(plans.items())},
