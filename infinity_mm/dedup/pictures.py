@@ -97,7 +97,7 @@ def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
         blank=blank,
         aspect=width.values / np.maximum(height.values, 1),
         thumb=_thumbs(table.column("thumb")),
-        all_pixels=labels_of(pc.binary_join(table.column("pixel_sha256"), "")),
+        all_pixels=labels_of(pc.binary_join(table.column("pixel_sha256"), ",")),
         frame=_frames(table.column("pixel_sha256"), blank),
         exact_only=pc.is_in(table.column("category"), value_set=pa.array(params.pixel_exact_categories, pa.string()))
         .combine_chunks()

@@ -75,9 +75,8 @@ def blocks(size: Ints, budget: int) -> Iterator[slice]:
 
 def labels_of(column: pa.ChunkedArray) -> Ints:
     """Return an int64 per row, equal where the values are equal; the numbers themselves mean nothing."""
-    encoded = column.combine_chunks().dictionary_encode()
-    labels: Ints = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return labels
+    encoded = column.dictionary_encode()  # one dictionary for all chunks
+    return np.concatenate([np.empty(0, np.int64), *(chunk.indices.to_numpy() for chunk in encoded.chunks)])
 
 
 def join_labels(*columns: NDArray[Any]) -> Ints:

@@ -140,7 +140,10 @@ def _decide(rows: Rows, kind: Kind, ids: pa.Array, params: DedupParams) -> pa.Ta
 
 
 def _identity(rows: Rows, kind: Kind) -> Ints:
-    """Return a label per row, equal for rows that no rule of this kind can tell apart."""
+    """Return a label per row, equal for rows that no rule of this kind can tell apart.
+
+    Hash, contrast, thumbnail and size are functions of the pixels, as ingestion measures them.
+    """
     if kind == "text":
         return rows.texts.whole
     exact = rows.pictures.exact_only

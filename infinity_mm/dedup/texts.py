@@ -109,8 +109,9 @@ def same_conversation(texts: Texts, left: Ints, right: Ints, params: DedupParams
     long_answer = answer_words >= params.min_near_words
     evidence = equal_prompt | long_answer | (answer_words == 0)
     same = (equal_prompt | long_prompt) & (equal_answer | long_answer) & evidence
-    _require(same, ~equal_prompt, texts.prompt_shingles, left, right, params.threshold)
+    # Answers first: where a template repeats, it is they that differ.
     _require(same, ~equal_answer, texts.answer_shingles, left, right, params.threshold)
+    _require(same, ~equal_prompt, texts.prompt_shingles, left, right, params.threshold)
     similarity = np.zeros(len(left))
     asked = np.flatnonzero(same)
     rows, places = np.unique(np.concatenate([left[asked], right[asked]]), return_inverse=True)
@@ -135,5 +136,10 @@ def _both(words: Ints, left: Ints, right: Ints) -> Ints:
 
 def _require(same: Bools, where: Bools, sets: Ragged, left: Ints, right: Ints, threshold: float) -> None:
     """Clear `same` for pairs whose sets are not similar, looking only at those still the same and asked for."""
+    one, other = sets.size[left], sets.size[right]
+    possible = np.minimum(one, other) >= threshold * np.maximum(one, other) * (
+        1 - 1e-9
+    )  # the intersection at its largest
+    same &= ~where | possible
     asked = np.flatnonzero(same & where)
     same[asked] = similarities(sets, left[asked], right[asked]) >= threshold

@@ -139,7 +139,8 @@ def made_of(dice: random.Random, count: int) -> list[Line]:
         for place in dice.sample(range(len(words)), dice.choice((0, 0, 1))):
             words[place] = dice.choice("uvw")
         phash = sum(1 << bit for bit in range(dice.choice((0, 4, 8, 12, 16, 20))))
-        pictures = [Pic(f"{dice.randrange(3)}-{phash}", phash, dice.choice((0.0, 50.0, 50.0)))] * dice.choice((0, 1, 2))
+        std = dice.choice((0.0, 50.0, 50.0))
+        pictures = [Pic(f"{dice.randrange(3)}-{phash}-{std}", phash, std)] * dice.choice((0, 1, 2))
         category = dice.choice(("general", "caption", "doc_chart_screen"))
         lines.append(Line(f"{n:02d}", dice.choice("QR"), " ".join(words), pictures, category, dice.randrange(3)))
     return lines
