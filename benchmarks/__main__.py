@@ -21,7 +21,7 @@ from rich.table import Table
 
 from infinity_mm.dedup.hamming import near_pairs
 from infinity_mm.dedup.params import SignatureParams
-from infinity_mm.dedup.signature import minhash, shingle_hashes
+from infinity_mm.dedup.signature import minhashes, shingle_hashes
 from infinity_mm.images import ImageLimits, measure_image
 
 
@@ -66,7 +66,7 @@ def bench_signatures(count: int) -> list[tuple[str, float, float]]:
             sketch = MinHash(num_perm=128)
             sketch.update_batch([" ".join(words[i : i + 5]).encode() for i in range(len(words) - 4)])
 
-    ours = cpu(lambda: [minhash(shingle_hashes(words, 5), params) for words in documents])
+    ours = cpu(lambda: minhashes([shingle_hashes(words, 5) for words in documents], params))
     return [("signature, ours", count, ours), ("signature, datasketch", count, cpu(theirs))]
 
 
