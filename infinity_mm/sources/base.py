@@ -32,6 +32,7 @@ QuarantineReason = Literal[
     "empty_image",  # zero bytes
     "undecodable_image",  # the content is no picture, or is cut
     "image_too_large",  # more pixels or bytes than the limits allow
+    "download_failed",  # the picture's URL gave no picture; the detail names the class of the failure
     "unjoined_annotation",  # one half of a joined pair is missing
     "invalid_record",  # the finished record fails its own schema
 ]
@@ -69,14 +70,20 @@ class Card:
 
 @dataclass(frozen=True)
 class ImageRef:
-    """Where a picture's bytes are: exactly one of `data` and `path` is set."""
+    """Where a picture's bytes are: exactly one of `data`, `path` and `url` is set."""
 
     #: Relative to the source's image root, as the publisher writes it.
     path: str | None = None
     #: Embedded bytes.
     data: bytes | None = field(default=None, repr=False)
-    #: What to write as the record's uri; defaults to `path`.
+    #: Where to download it, as the publisher writes it; the download stage fetches it before ingestion.
+    url: str | None = None
+    #: ``md5:<hex>`` or ``sha256:<hex>`` of the content, where the publisher gives one.
+    checksum: str = ""
+    #: What to write as the record's uri; defaults to `path`, then `url`.
     uri: str = ""
+    #: A row that can do without this picture loses it, with its placeholder, instead of being quarantined.
+    optional: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class ImageStore:
         """Return the picture's bytes, or why there are none."""
         if reference.data is not None:
             return reference.data
+        if reference.path is None:
+            return Quarantine("download_failed", f"{reference.url} was not downloaded")
         name = (reference.path or "").replace("\\", "/")
         while name.startswith("./"):
             name = name[2:]
