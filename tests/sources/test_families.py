@@ -72,6 +72,47 @@ def test_an_array_that_breaks_off_keeps_what_stands_before(tmp_path):
     assert [(f[1], f[5]) for f in found] == [("item=0", None), ("item=1", None), ("item=2", "malformed_json")]
 
 
+def test_one_broken_element_of_an_array_costs_its_own_row(tmp_path):
+    rows = [
+        "null",
+        '{"id": 1}',
+        '{"id": NaN}',
+        '{"id": NaN}',
+        '{"id": ' + "[" * 300 + "]" * 300 + "}",
+        '{"id": 2}',
+        "{bad",
+    ]
+    (tmp_path / "a.json").write_text("[" + ", ".join(rows))
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [(f[1], f[3], f[5]) for f in found] == [
+        ("item=0", 0, "unexpected_row"),
+        ("item=1", 0, None),
+        ("item=2", 0, "malformed_json"),
+        ("item=3", 1, "malformed_json"),
+        ("item=4", 0, "malformed_json"),
+        ("item=5", 0, None),
+        ("item=6", 0, "malformed_json"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize(
+    "first", ['{"id": 1, "pad": "' + "x" * 1_500_000 + '"}', '{"id": ', '{"id": \ngarbage', "\ufeff" + '{"id": 1}']
+)
+def test_lines_are_told_from_containers_whatever_the_first_line_is(tmp_path, name, first):
+    (tmp_path / name).write_text(first + '\n{"id": 2}\n{"id": 3}\n', encoding="utf-8")
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [f[4]["id"] for f in found if f[4] and f[4]["id"] != 1] == [2, 3]
+    assert len(found) == first.count("\n") + 3
+
+
+def test_a_long_line_is_read_in_linear_time_and_memory(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"t": "' + "x" * 40_000_000 + '"}\n{"id": 2}')
+    found = rows_of(RowFiles(), tmp_path, 10)
+    assert [f[1] for f in found] == ["line=1", "line=2"]
+    assert len(found[0][4]["t"]) == 40_000_000
+
+
 @pytest.mark.parametrize("indent", [None, 2])
 def test_rows_inside_an_object_and_an_object_keyed_by_id(tmp_path, indent):
     (tmp_path / "a.json").write_text(json.dumps({"info": {}, "data": [{"q": 1}, {"q": 2}]}, indent=indent))
@@ -159,6 +200,34 @@ def test_captions_are_joined_with_images(tmp_path):
     (tmp_path / "captions.json").write_text(json.dumps(tree))
     found = same_for_all_sizes(CaptionsAndImages(), tmp_path, ("*.json",))
     assert [f[4]["image"] and f[4]["image"]["file_name"] for f in found] == ["7.jpg", None]
+
+
+def test_captions_before_a_cut_are_kept_and_a_broken_one_costs_itself(tmp_path):
+    tree = {
+        "images": [{"id": 7, "file_name": "7.jpg"}],
+        "annotations": [{"image_id": 7, "caption": c} for c in ("a", "b", "c")],
+    }
+    whole = json.dumps(tree)
+    (tmp_path / "captions.json").write_text(whole.replace('"a"', "NaN")[:-10])
+    found = same_for_all_sizes(CaptionsAndImages(), tmp_path, ("*.json",))
+    assert [f[5] for f in found] == ["malformed_json", None, "malformed_json"]
+    assert found[1][4]["image"]["file_name"] == "7.jpg"
+    (tmp_path / "captions.json").write_text('{"images": []}')
+    assert [f[5] for f in same_for_all_sizes(CaptionsAndImages(), tmp_path, ("*.json",))] == ["unexpected_row"]
+
+
+def test_answers_without_questions_are_an_error_and_the_subtype_may_stand_anywhere(tmp_path):
+    (tmp_path / "v2_mscoco_val2014_annotations.json").write_text(
+        '{"annotations": [{"question_id": 1}, {"question_id": NaN}]}'
+    )
+    with pytest.raises(SourceError, match="no file of questions"):
+        rows_of(QuestionsAndAnnotations(), tmp_path, 10, ("*.json",))
+    (tmp_path / "v2_OpenEnded_mscoco_val2014_questions.json").write_text(
+        '{"questions": [{"question_id": 1}, {"question_id": 2}], "data_subtype": "val2014"}'
+    )
+    found = same_for_all_sizes(QuestionsAndAnnotations(), tmp_path, ("*.json",))
+    assert [f[4]["data_subtype"] for f in found] == ["val2014", "val2014"]
+    assert [f[4]["annotation"] for f in found] == [{"question_id": 1}, None]
 
 
 def test_files_by_published_name_then_by_suffix(tmp_path):

@@ -10,17 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import ijson
 import orjson
 import xxhash
 
+from infinity_mm.errors import SourceError
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Raw, Split
+from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
 from infinity_mm.sources.families.files import find_files
-from infinity_mm.sources.families.lines import prepared_line, read_lines, scan_prepared
+from infinity_mm.sources.families.lines import Fault, malformed, prepared_line, read_lines, scan_prepared
 from infinity_mm.sources.families.rowfiles import content_digest
 
-_BROKEN = (ijson.JSONError, UnicodeDecodeError, OverflowError)
+#: Top-level arrays that are streamed, whichever of them is asked for.
+_ARRAYS = ("images", "annotations", "questions")
 
 
 class _Joins(Protocol):
@@ -35,7 +37,11 @@ class _Joins(Protocol):
 def _plan(reader: _Joins, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
     splits: list[Split] = []
     digests: list[tuple[str, str]] = []
-    for file, partner in reader.pairs(find_files(root, files, reader.suffixes)):
+    found = find_files(root, files, reader.suffixes)
+    pairs = reader.pairs(found)
+    if not pairs:
+        raise SourceError(f"no file of questions or captions below {root}, only {', '.join(found)}")
+    for file, partner in pairs:
         prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
         with prepared.write_whole() as stream:
             for line in reader.join(root, file, partner):
@@ -51,7 +57,7 @@ class QuestionsAndAnnotations:
     """VQA in two files, joined on `question_id`; a row is the question with "annotation" added."""
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 1
+    version: int = 2
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every pair of files and cut the result."""
@@ -79,47 +85,59 @@ class QuestionsAndAnnotations:
 
     def join(self, root: Location, file: str, partner: str | None) -> Iterator[bytes]:
         """Yield prepared lines in the order of the questions."""
-        answers: dict[str, bytes] = {}
-        if partner is not None:
-            try:
-                with (root / partner).open_input() as stream:
-                    for item in ijson.items(stream, "annotations.item", use_float=True):
-                        if isinstance(item, dict):
-                            answers[str(item.get("question_id"))] = orjson.dumps(item)
-            except _BROKEN:
-                pass  # what is missing now is reported question by question, as unjoined
-        count, subtype = 0, ""
-        try:
-            with (root / file).open_input() as stream:
-                for event, item in _subtype_then_items(stream, "questions.item"):
-                    if event == "subtype":
-                        subtype = item
-                        continue
-                    row = item
-                    if isinstance(item, dict):
-                        found = answers.get(str(item.get("question_id")))
-                        row = {**item, "data_subtype": subtype, "annotation": orjson.loads(found) if found else None}
-                    yield prepared_line(f"item={count}", row)
-                    count += 1
-        except _BROKEN as error:
-            yield prepared_line(f"item={count}", None, ("malformed_json", f"after {count} questions: {error}"[:400]))
+        answers = {} if partner is None else _by_key(root / partner, "annotations", "question_id")
+        subtype = _text_member(root / file, "data_subtype")
+        for _, locator, row, fault in _rows(root / file, ("questions",)):
+            if isinstance(row, dict):
+                found = answers.get(str(row.get("question_id")))
+                row = {**row, "data_subtype": subtype, "annotation": orjson.loads(found) if found else None}
+            yield prepared_line(locator, row, fault)
 
 
-def _subtype_then_items(stream: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield ("subtype", text) when `data_subtype` is met and ("item", row) for every element under the prefix."""
-    builder: Any = None
-    for here, event, value in ijson.parse(stream, use_float=True):
-        if here == "data_subtype" and event == "string":
-            yield "subtype", value
-        if builder is None and here == prefix and event in ("start_map", "start_array"):
-            builder = ijson.ObjectBuilder()
-        if builder is not None:
-            builder.event(event, value)
-            if here == prefix and event in ("end_map", "end_array"):
-                yield "item", builder.value
-                builder = None
-        elif here == prefix and event not in ("start_map", "start_array"):
-            yield "item", value
+def _rows(location: Location, arrays: tuple[str, ...]) -> Iterator[tuple[str, str, Any, Fault | None]]:
+    """Yield (array, locator, row, fault) of the arrays under the given keys; "" stands for a bare one.
+
+    What is no JSON costs its own row; where the brackets do not match, or there is no such array, one fault
+    stands for the rest.
+    """
+    count, opened = 0, False
+    try:
+        for piece in pieces(location, _ARRAYS):
+            if piece.key is not None or piece.inside not in arrays:
+                continue
+            opened = True
+            if piece.text is not None:
+                row, problem = parse_row(piece.text)
+                yield piece.inside, f"item={count}", row, None if problem is None else malformed(piece.text, problem)
+                count += 1
+    except BrokenOff as error:
+        yield "", f"item={count}", None, ("malformed_json", f"after {count} rows: {error}")
+        return
+    if not opened:
+        expected = " or ".join(repr(key) if key else "a bare list" for key in arrays)
+        yield "", "item=0", None, ("unexpected_row", f"expected an array under {expected}")
+
+
+def _by_key(location: Location, array: str, key: str) -> dict[str, bytes]:
+    """Return the elements of an array as JSON, by one of their fields.
+
+    What cannot be read is left out: its partners are reported one by one, as unjoined.
+    """
+    found: dict[str, bytes] = {}
+    for _, _, row, _ in _rows(location, (array,)):
+        if isinstance(row, dict):
+            found[str(row.get(key))] = orjson.dumps(row)
+    return found
+
+
+def _text_member(location: Location, key: str) -> str:
+    """Return a text of the top-level object, wherever it stands; "" where there is none."""
+    try:
+        text = next((piece.text for piece in pieces(location, _ARRAYS) if piece.key == key), None)
+    except BrokenOff:
+        return ""
+    value = parse_row(text)[0] if text is not None else ""
+    return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +145,7 @@ class CaptionsAndImages:
     """COCO captions: `annotations[]` joined with `images[]` of the same file; a row is the annotation with "image"."""
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 1
+    version: int = 2
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every file with itself and cut the result."""
@@ -143,23 +161,9 @@ class CaptionsAndImages:
 
     def join(self, root: Location, file: str, partner: str | None) -> Iterator[bytes]:
         """Yield prepared lines in the order of the annotations; a bare list (Karpathy's form) passes as it is."""
-        images: dict[str, bytes] = {}
-        count = 0
-        try:
-            with (root / file).open_input() as stream:
-                for item in ijson.items(stream, "images.item", use_float=True):
-                    if isinstance(item, dict):
-                        images[str(item.get("id"))] = orjson.dumps(item)
-            for prefix in ("annotations.item", "item"):
-                with (root / file).open_input() as stream:
-                    for item in ijson.items(stream, prefix, use_float=True):
-                        row = item
-                        if isinstance(item, dict) and prefix == "annotations.item":
-                            found = images.get(str(item.get("image_id")))
-                            row = {**item, "image": orjson.loads(found) if found else None}
-                        yield prepared_line(f"item={count}", row)
-                        count += 1
-                if count:
-                    return
-        except _BROKEN as error:
-            yield prepared_line(f"item={count}", None, ("malformed_json", f"after {count} captions: {error}"[:400]))
+        images = _by_key(root / file, "images", "id")
+        for array, locator, row, fault in _rows(root / file, ("annotations", "")):
+            if isinstance(row, dict) and array:
+                found = images.get(str(row.get("image_id")))
+                row = {**row, "image": orjson.loads(found) if found else None}
+            yield prepared_line(locator, row, fault)

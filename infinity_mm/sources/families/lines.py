@@ -1,7 +1,7 @@
 """JSON Lines by byte ranges, and JSON arrays or objects rewritten once as lines.
 
 A file of lines is scanned once, for newlines and digests; each split then reads its own bytes. Other
-JSON cannot be cut, so it is streamed through ijson and written as lines ``[locator, row]``.
+JSON is taken apart element by element (`infinity_mm.sources.families.cut`) and written as lines ``[locator, row]``.
 """
 
 from __future__ import annotations
@@ -10,38 +10,50 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import ijson
 import numpy as np
 import orjson
 import xxhash
 
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import Quarantine, Raw, Split
+from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
 
 _CHUNK = 1 << 20
 SNIPPET = 4_096
 #: Under which a row of an object keyed by id finds its key.
 KEY = "__key__"
-#: Bytes at the start of a file that decide whether it is JSON Lines.
+#: Bytes at the start of a file that decide whether it is JSON Lines, and how far a first line that is longer
+#: (rows with embedded pictures) is read on.
 _SNIFF = 1 << 20
+_LONGEST_FIRST_LINE = 64 << 20
+#: Lines that are looked at where the first is no object.
+_SNIFF_LINES = 32
+_BOM = b"\xef\xbb\xbf"
+
+#: Reason and detail, and the row as text where it could be told apart.
+Fault = tuple[str, ...]
 
 
 def iterate_lines(location: Location, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, line without its newline) of the bytes from `start` to `stop`, streaming."""
     with location.open_input() as stream:
         stream.seek(start)
-        rest, offset, left = b"", start, None if stop is None else stop - start
+        offset, left = start, None if stop is None else stop - start
+        parts: list[bytes] = []  # of the line that is being read; joined once, however long it is
         while left is None or left > 0:
             chunk = stream.read(_CHUNK if left is None else min(_CHUNK, left))
             if not chunk:
                 break
             left = None if left is None else left - len(chunk)
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
+            head, *lines = chunk.split(b"\n")
+            parts.append(head)
+            for following in lines:
+                line = b"".join(parts)
                 yield offset, line
                 offset += len(line) + 1
-        if rest:
-            yield offset, rest
+                parts = [following]
+        if any(parts):
+            yield offset, b"".join(parts)
 
 
 @dataclass(frozen=True)
@@ -114,11 +126,11 @@ def read_lines(root: Location, split: Split) -> Iterator[Raw]:
 
 def _line(text: bytes, locator: str, repeat: int) -> Raw:
     digest = xxhash.xxh3_128_hexdigest(text)
+    text = text.removeprefix(_BOM)
     snippet = text[:SNIPPET].decode("utf-8", "replace")
-    try:
-        row = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        fault = Quarantine("malformed_json", f"expected one JSON object, {error}")
+    row, problem = parse_row(text)
+    if problem is not None:
+        fault = Quarantine("malformed_json", f"expected one JSON object, {problem}")
         return Raw(locator, None, digest, repeat, fault, snippet)
     return as_raw(row, locator, digest, repeat, snippet)
 
@@ -133,22 +145,28 @@ def as_raw(row: Any, locator: str, digest: str, repeat: int, snippet: str) -> Ra
 
 def _prepared(text: bytes, repeat: int) -> Raw:
     locator, row, fault = orjson.loads(text)
+    if fault is not None:
+        reason, detail, *rest = fault
+        digest = xxhash.xxh3_128_hexdigest(_content(row, fault))
+        return Raw(locator, None, digest, repeat, Quarantine(reason, detail), rest[0] if rest else "")
     body = orjson.dumps(row)
     snippet = body[:SNIPPET].decode("utf-8", "replace")
-    digest = xxhash.xxh3_128_hexdigest(body)
-    if fault is not None:
-        return Raw(locator, None, digest, repeat, Quarantine(fault[0], fault[1]), snippet)
-    return as_raw(row, locator, digest, repeat, snippet)
+    return as_raw(row, locator, xxhash.xxh3_128_hexdigest(body), repeat, snippet)
 
 
-def prepared_line(locator: str, row: Any, fault: tuple[str, str] | None = None) -> bytes:
-    """Return one line of a prepared file."""
-    return orjson.dumps([locator, row, fault], default=str) + b"\n"
+def _content(row: Any, fault: Any) -> bytes:
+    """Return what two prepared lines share when they are repeats of each other: all but the locator."""
+    return orjson.dumps([row, fault])
+
+
+def prepared_line(locator: str, row: Any, fault: Fault | None = None) -> bytes:
+    """Return one line of a prepared file; `row` is what `parse_row` accepts, None beside a fault."""
+    return orjson.dumps([locator, row, fault]) + b"\n"
 
 
 def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]:
     """Cut a prepared file; repeats are rows with equal content, whatever their locators."""
-    digests = [xxhash.xxh3_64_intdigest(orjson.dumps(orjson.loads(line)[1:])) for _, line in iterate_lines(location)]
+    digests = [xxhash.xxh3_64_intdigest(_content(*orjson.loads(line)[1:])) for _, line in iterate_lines(location)]
     repeats = find_repeats(digests)
     splits = scan_lines(location, file, rows, prepared=True).splits
     return tuple(
@@ -162,57 +180,66 @@ def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]
 
 
 def is_json_lines(location: Location) -> bool:
-    """True if the first non-blank line is a whole JSON object and not a container of rows."""
+    """True if the file holds a row on each line: by its name, or because a line is a whole JSON object.
+
+    An object on the first line that holds all rows (under a key, or keyed by id) looks the same: sources that publish
+    such files do not ask.
+    """
+    if location.name.lower().endswith((".jsonl", ".ndjson")):
+        return True
     with location.open_input() as stream:
         head = stream.read(_SNIFF)
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        while len(head) < _LONGEST_FIRST_LINE and b"\n" not in head.lstrip() and (more := stream.read(len(head))):
+            head += more
+        ends = not stream.read(1)
+    text = head.removeprefix(_BOM).lstrip()
     if not text.startswith(b"{"):
         return not text.startswith(b"[")
-    first, newline, rest = text.partition(b"\n")
-    if len(head) == _SNIFF and not newline:
-        return False
-    try:
-        orjson.loads(first)
-    except orjson.JSONDecodeError:
-        # A broken first line of many, or the brace of a pretty-printed object?
-        return len(first) > 2 and rest.lstrip().startswith(b"{")
-    return True
+    *lines, rest = text.split(b"\n", _SNIFF_LINES)
+    if ends and len(lines) < _SNIFF_LINES:
+        lines.append(rest)
+    found = (parse_row(line.strip())[0] for line in lines if line.startswith(b"{"))
+    return any(isinstance(row, dict) and row for row in found)
 
 
-def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str, Any, tuple[str, str] | None]]:
+def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str, Any, Fault | None]]:
     """Yield (locator, row, fault) of a JSON array, of the array under one of `inside`, or of an object's values.
 
-    A syntax error ends the file: what stood before it is yielded, then one fault for the rest.
+    An element that is no JSON is one fault. Where the brackets do not match, what stood before is yielded, then
+    one fault for the rest.
     """
-    kind, path = _shape(location, inside)
+    chosen = _array_inside(location, inside)
     count = 0
     try:
-        with location.open_input() as stream:
-            if kind == "object":
-                for key, value in ijson.kvitems(stream, path, use_float=True):
-                    row = {**value, KEY: key} if isinstance(value, dict) else value
-                    yield f"key={key}", row, None
-                    count += 1
-            else:
-                for value in ijson.items(stream, path, use_float=True):
-                    yield f"item={count}", value, None
-                    count += 1
-    except (ijson.JSONError, UnicodeDecodeError, OverflowError) as error:
-        detail = f"the file breaks off or is no JSON after {count} rows: {error}"
-        yield f"item={count}", None, ("malformed_json", detail[:400])
+        for piece in pieces(location, () if chosen is None else (chosen,)):
+            if piece.text is None or piece.inside != (chosen or ""):
+                continue
+            yield _element(f"item={count}" if piece.key is None else f"key={piece.key}", piece.key, piece.text)
+            count += 1
+    except BrokenOff as error:
+        yield (
+            f"item={count}",
+            None,
+            ("malformed_json", f"the file breaks off or is no JSON after {count} rows: {error}"),
+        )
 
 
-def _shape(location: Location, inside: tuple[str, ...]) -> tuple[str, str]:
-    with location.open_input() as stream:
-        head = stream.read(_SNIFF).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(b"["):
-        return "array", "item"
-    if inside and head.startswith(b"{"):
-        try:
-            with location.open_input() as stream:
-                for prefix, event, value in ijson.parse(stream):
-                    if prefix == "" and event == "map_key" and value in inside:
-                        return "array", f"{value}.item"
-        except (ijson.JSONError, UnicodeDecodeError):
-            return "object", ""
-    return "object", ""
+def _element(locator: str, key: str | None, text: bytes) -> tuple[str, Any, Fault | None]:
+    row, problem = parse_row(text)
+    if problem is not None:
+        return locator, None, malformed(text, problem)
+    return locator, {**row, KEY: key} if isinstance(row, dict) and key is not None else row, None
+
+
+def malformed(text: bytes, problem: str) -> Fault:
+    """Return the fault of an element that is no JSON."""
+    return "malformed_json", problem, text[:SNIPPET].decode("utf-8", "replace")
+
+
+def _array_inside(location: Location, inside: tuple[str, ...]) -> str | None:
+    """Return the first of the keys `inside` under which a top-level object has an array."""
+    try:
+        found = pieces(location, inside) if inside else iter(())
+        return next((piece.inside for piece in found if piece.inside), None)
+    except BrokenOff:
+        return None

@@ -40,7 +40,7 @@ class RowFiles:
     suffixes: tuple[str, ...] = (".json", ".jsonl", ".parquet")
     #: Globs of files that are no annotations of the source.
     ignored: tuple[str, ...] = ()
-    version: int = 1
+    version: int = 2
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Cut every file; see `infinity_mm.sources.base.Reader`."""

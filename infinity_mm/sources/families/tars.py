@@ -28,7 +28,7 @@ class TarRows:
     """
 
     suffixes: tuple[str, ...] = (".tar", ".json")
-    version: int = 1
+    version: int = 2
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Scan the headers of every tar and cut it at sample borders."""
