@@ -61,7 +61,8 @@ def parse_cauldron(row: Mapping[str, Any]) -> Sample | Quarantine:
     """The Cauldron's form: `images` with bytes, `texts` of user/assistant pairs about all of them."""
     if "texts" not in row or "images" not in row:
         return Quarantine("missing_field", f"expected images and texts, got keys {sorted(row)}", native_key(row))
-    sources = [text.get("source") for text in row["texts"] or () if isinstance(text, Mapping)]
+    texts = row["texts"] if isinstance(row["texts"], Sequence) else ()
+    sources = [text.get("source") for text in texts if isinstance(text, Mapping)]
     key = str(sources[0]) if sources and sources[0] else ""
     return finish(row, pairs_to_turns(row["texts"], "user", "assistant"), read_images(row["images"]), source_id=key)
 

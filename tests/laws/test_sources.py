@@ -13,7 +13,15 @@ from infinity_mm.sources.catalogue import load, names
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "sources.json"
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=8) | st.binary(max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=4)
+    | st.dates()
+    | st.decimals(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )

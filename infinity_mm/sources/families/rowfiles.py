@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import Any
 
 import orjson
@@ -26,7 +27,13 @@ from infinity_mm.sources.families.lines import (
 
 #: Rows decoded at once from Parquet: with pictures of 1 MB a batch stays near 16 MB.
 _BATCH = 16
-_PARQUET_ERRORS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeDecodeError)
+_PARQUET_ERRORS = (pa.ArrowException, OSError)
+#: What values raise that Python cannot hold: text that is no UTF-8, dates beyond the year 9999.
+_VALUE_ERRORS = (ValueError, OverflowError)
+
+
+#: A row, or None and what is wrong with it.
+_Row = tuple[dict[str, Any] | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -100,25 +107,20 @@ def _parquet_digest(location: Location) -> str:
 
 
 def _plan_parquet(location: Location, file: str, rows: int) -> list[Split]:
+    digests: list[int] = []
+    groups: list[int] = []
     try:
         with location.open_input() as stream:
             parquet = pq.ParquetFile(stream)
             groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.metadata.num_row_groups)]
-            columns = [
-                parquet.metadata.schema.column(i).path
-                for i in range(len(parquet.metadata.schema))
-                if parquet.metadata.schema.column(i).physical_type != "BYTE_ARRAY"
-                or parquet.metadata.schema.column(i).logical_type.type == "STRING"
-            ]
-            digests = [
-                xxhash.xxh3_64_intdigest(_text_of(row))
-                for batch in parquet.iter_batches(columns=columns, batch_size=1024, use_threads=False)
-                for row in batch.to_pylist()
-            ]
+            leaves = [parquet.metadata.schema.column(i) for i in range(len(parquet.metadata.schema))]
+            columns = [leaf.path for leaf in leaves
+                       if leaf.physical_type != "BYTE_ARRAY" or leaf.logical_type.type == "STRING"]  # fmt: skip
+            for index, size in enumerate(groups):
+                read = _group_rows(parquet, index, size, columns) if columns else repeat(({}, None), size)
+                digests += [xxhash.xxh3_64_intdigest(_text_of(row) if row is not None else b"") for row, _ in read]
     except _PARQUET_ERRORS:
         return [Split(file, 0, 1, 0, 1)]
-    if not columns:
-        digests = [0] * sum(groups)
     repeats = find_repeats(digests)
     splits = []
     start = stop = 0
@@ -133,27 +135,60 @@ def _plan_parquet(location: Location, file: str, rows: int) -> list[Split]:
 
 def _read_parquet(location: Location, split: Split) -> Iterator[Raw]:
     repeats = dict(split.repeats)
-    done = split.start
+    for place, (row, error) in enumerate(_split_rows(location, split)):
+        number = split.start + place
+        if row is None:
+            fault = Quarantine("malformed_archive", f"{split.file} cannot be read as Parquet here: {error}"[:400])
+            yield Raw(f"row={number}", None, f"damaged-{number}", 0, fault)
+        else:
+            text = _text_of(row)
+            digest = xxhash.xxh3_128_hexdigest(text)
+            yield Raw(
+                f"row={number}", row, digest, repeats.get(place, 0), None, text[:4_096].decode("utf-8", "replace")
+            )
+
+
+def _split_rows(location: Location, split: Split) -> Iterator[_Row]:
+    """Yield the rows of the row groups that begin in the split; as many as were planned, whatever is damaged."""
+    first = 0
     try:
         with location.open_input() as stream:
             parquet = pq.ParquetFile(stream)
-            groups, first = [], 0
             for index in range(parquet.metadata.num_row_groups):
                 size = parquet.metadata.row_group(index).num_rows
-                if split.start <= first < split.stop and size:
-                    groups.append(index)
+                if split.start <= first < split.stop:
+                    yield from _group_rows(parquet, index, size, None)
                 first += size
-            for batch in parquet.iter_batches(_BATCH, row_groups=groups, use_threads=False):
-                for row in batch.to_pylist():
-                    text = _text_of(row)
-                    digest = xxhash.xxh3_128_hexdigest(text)
-                    repeat = repeats.get(done - split.start, 0)
-                    yield Raw(f"row={done}", row, digest, repeat, None, text[:4_096].decode("utf-8", "replace"))
-                    done += 1
     except _PARQUET_ERRORS as error:
-        for row_number in range(done, split.stop):
-            fault = Quarantine("malformed_archive", f"{split.file} cannot be read as Parquet: {error}"[:400])
-            yield Raw(f"row={row_number}", None, f"damaged-{row_number}", 0, fault)
+        yield from repeat((None, str(error)), split.stop - max(first, split.start))
+
+
+def _group_rows(parquet: pq.ParquetFile, index: int, size: int, columns: list[str] | None) -> Iterator[_Row]:
+    """Yield (row, None) or (None, error) for each of the `size` rows of a group: damage ends with its row group."""
+    done, problem = 0, "fewer rows than the footer says"
+    try:
+        batch_size = _BATCH if columns is None else 1024
+        batches = parquet.iter_batches(batch_size, row_groups=[index], columns=columns, use_threads=False)
+        for row in islice((row for batch in batches for row in _python_rows(batch)), size):
+            yield row
+            done += 1
+    except _PARQUET_ERRORS as error:
+        problem = str(error)
+    yield from repeat((None, problem), size - done)
+
+
+def _python_rows(batch: pa.RecordBatch) -> Iterator[_Row]:
+    """Yield the rows of a batch; where one holds a value that Python cannot, it is the only one lost."""
+    try:
+        rows = batch.to_pylist()
+    except _VALUE_ERRORS:
+        for place in range(batch.num_rows):
+            try:
+                yield batch.slice(place, 1).to_pylist()[0], None
+            except _VALUE_ERRORS as error:
+                yield None, str(error)
+    else:
+        yield from ((row, None) for row in rows)
 
 
 def _text_of(row: dict[str, Any]) -> bytes:
