@@ -5,13 +5,12 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
 import xxhash
 
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Quarantine, Raw, Split
+from infinity_mm.sources.families.cut import parse_row
 from infinity_mm.sources.families.files import find_files
 from infinity_mm.sources.families.lines import SNIPPET, find_repeats
 
@@ -78,8 +77,10 @@ def key_of(name: str) -> tuple[str, str]:
 def _members(location: Location, start: int, stop: int | None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield the file members whose header lies in the range; raises `tarfile.ReadError` where the tar is cut."""
     with location.open_input() as stream:
+        size = stream.size()
         stream.seek(start)
-        with tarfile.open(fileobj=stream, mode="r:") as tar:
+        # Names that are no UTF-8 are escaped, so that they stay different and can be written.
+        with tarfile.open(fileobj=stream, mode="r:", encoding="utf-8", errors="backslashreplace") as tar:
             end = start
             while (member := tar.next()) is not None:
                 if stop is not None and member.offset >= stop:
@@ -89,22 +90,27 @@ def _members(location: Location, start: int, stop: int | None) -> Iterator[tuple
                 tar.members = []  # type: ignore[attr-defined]
                 if member.isfile():
                     yield tar, member
+                _check_size(member, size)  # after the yield: a cut member belongs to a sample all the same
         # tarfile takes a cut header for the end; a whole tar ends here, or goes on with zeros.
-        stream.seek(min(end, stream.size()))
-        if end > stream.size() or any(stream.read(512)):
+        stream.seek(min(end, size))
+        if end > size or any(stream.read(512)):
             raise tarfile.ReadError(f"what follows byte {end} is no header")
 
 
 def _scan(location: Location) -> tuple[list[tuple[str, int]], str]:
-    """Return (key, offset of the first header) of every sample, in order, and a digest of all headers."""
+    """Return (key, offset of the first header) of every sample, in order, and a digest of headers and labels."""
     samples: list[tuple[str, int]] = []
-    digest = xxhash.xxh3_128(str(location.size()).encode())
+    grouping = _Grouping()
+    size = location.size()
+    digest = xxhash.xxh3_128(str(size).encode())
     try:
-        for _, member in _members(location, 0, None):
-            key, _ = key_of(member.name)
-            if not samples or samples[-1][0] != key:
-                samples.append((key, member.offset))
+        for tar, member in _members(location, 0, None):
+            if grouping.begins(member.name):
+                samples.append((grouping.key, member.offset))
             digest.update(f"{member.name}\x1f{member.size}\x1f{member.offset}\x1f{member.mtime}".encode())
+            # Writers of shards set all times to 0, and a corrected label may keep its length.
+            if key_of(member.name)[1] == "json" and member.size <= _MAX_JSON:
+                digest.update(_content(tar, member, size))
     except tarfile.ReadError:
         # The sample that was being scanned is the damaged one; without any, the file itself is.
         if not samples:
@@ -112,32 +118,55 @@ def _scan(location: Location) -> tuple[list[tuple[str, int]], str]:
     return samples, digest.hexdigest()
 
 
+class _Grouping:
+    """Tells where samples begin: at another key, or at a name that the sample has already."""
+
+    def __init__(self) -> None:
+        self.key = ""
+        self._names: set[str] = set()
+
+    def begins(self, name: str) -> bool:
+        """Take the next member; return whether it is the first of a sample."""
+        key, _ = key_of(name)
+        first = not self._names or key != self.key or name in self._names
+        if first:
+            self.key, self._names = key, set()
+        self._names.add(name)
+        return first
+
+
 def _samples(location: Location, split: Split) -> Iterator[Raw]:
     current: dict[str, bytes] = {}
-    key, done = "", 0
+    grouping, key, done, size = _Grouping(), "", 0, location.size()
     try:
         for tar, member in _members(location, split.start, split.stop):
-            here, _ = key_of(member.name)
-            if here != key and current:
+            if grouping.begins(member.name) and current:
                 yield _sample(key, current)
                 current, done = {}, done + 1
-            key = here
-            current[member.name] = _content(tar, member)
+            key = grouping.key
+            current[member.name] = _content(tar, member, size)
         if current:
             yield _sample(key, current)
             done += 1
     except tarfile.ReadError as error:
-        for _ in range(done, split.rows):
+        for place in range(done, split.rows):
             fault = Quarantine("malformed_archive", f"{split.file} is cut or damaged near sample {key!r}: {error}")
-            yield Raw(f"member={key or location.name}.json", None, f"damaged-{key}-{done}", 0, fault)
+            yield Raw(f"member={key or location.name}.json", None, f"damaged-{key}-{split.first + place}", 0, fault)
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> bytes:
+    _check_size(member, size)
     handle = tar.extractfile(member)
     data = handle.read() if handle is not None else b""
     if len(data) != member.size:
         raise tarfile.ReadError(f"member {member.name} has {len(data)} of {member.size} bytes")
     return data
+
+
+def _check_size(member: tarfile.TarInfo, size: int) -> None:
+    """Raise `tarfile.ReadError` where a header claims bytes that a file of `size` bytes cannot hold."""
+    if not 0 <= member.size <= size - member.offset_data:
+        raise tarfile.ReadError(f"unexpected end of data: member {member.name} claims {member.size} bytes")
 
 
 def _sample(key: str, members: dict[str, bytes]) -> Raw:
@@ -148,9 +177,8 @@ def _sample(key: str, members: dict[str, bytes]) -> Raw:
         fault = Quarantine("unexpected_row", f"sample {key!r} has no json member, only {sorted(members)}")
         return Raw(locator, None, digest, 0, fault, str(sorted(members)))
     snippet = label[:SNIPPET].decode("utf-8", "replace")
-    try:
-        tree: Any = orjson.loads(label)
-    except orjson.JSONDecodeError as error:
-        return Raw(locator, None, digest, 0, Quarantine("malformed_json", f"{key}.json: {error}"), snippet)
+    tree, problem = parse_row(label)
+    if problem is not None:
+        return Raw(locator, None, digest, 0, Quarantine("malformed_json", f"{key}.json: {problem}"), snippet)
     images = [(name, data) for name, data in members.items() if key_of(name)[1] != "json" and data]
     return Raw(locator, {"__key__": key, "json": tree, "images": images}, digest, 0, None, snippet)
