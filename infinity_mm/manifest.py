@@ -44,6 +44,10 @@ class SynthesisReport(Frozen):
     yields: dict[str, dict[str, int]]
     prompt_tokens: int
     completion_tokens: int
+    #: Seconds that the engine spent on these generations when they were made; its start is not in them.
+    engine_seconds: float
+    #: GPUs that the engine holds (generator and judge); 0 on a CPU or behind an endpoint.
+    gpus: float
 
 
 class Manifest(Frozen):

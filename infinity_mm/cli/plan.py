@@ -30,7 +30,8 @@ def plan(
 
     Finds every mistake that can be found before work starts (exit status 2): unknown keys, missing roots,
     roots without annotation files, impossible thresholds, a model that no engine here can run. With --pilot,
-    runs N rows of every source in a temporary folder and predicts rows, disk and tokens.
+    runs N rows of every source in a temporary folder and predicts rows, disk, tokens and
+    GPU-hours.
     """
     from infinity_mm.fs import Location
     from infinity_mm.pipeline.forecast import forecast, preview

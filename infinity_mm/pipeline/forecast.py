@@ -49,6 +49,10 @@ class Forecast(Frozen):
     kept_rows: int | None
     export_bytes: int | None
     tokens: int
+    #: Hours of the engine on this machine's hardware, its start not included.
+    engine_hours: float
+    #: The same times the GPUs it holds; None where the pilot ran without a GPU, which says nothing about one.
+    gpu_hours: float | None
     seconds: float
 
     def lines(self) -> list[str]:
@@ -58,8 +62,13 @@ class Forecast(Frozen):
         disk = "" if self.export_bytes is None else f", about {self.export_bytes / 1e6:,.1f} MB per export"
         return [
             f"pilot: {self.pilot_rows:,} rows in {self.seconds:,.1f} s, {self.kept_share:.1%} kept",
-            f"whole: {known}{kept}{disk}; synthesis about {self.tokens:,} tokens",
+            f"whole: {known}{kept}{disk}; synthesis about {self.tokens:,} tokens, {self._hours()}",
         ]
+
+    def _hours(self) -> str:
+        if self.gpu_hours is not None:
+            return f"{self.gpu_hours:,.3g} GPU-hours"
+        return f"{self.engine_hours:,.3g} engine-hours with no GPU in use (for GPU-hours run the pilot on one)"
 
 
 def preview(recipe: Recipe, work: Location) -> Preview:
@@ -126,11 +135,13 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
     seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())
     scale = whole / seen if seen else 0.0
     size = max((export.bytes for export in manifest.exports), default=0)
-    tokens = 0
+    tokens, hours, gpus = 0, 0.0, 0.0
     if manifest.synthesis is not None and synth is not None and small is not None:
-        tokens = (
-            (manifest.synthesis.prompt_tokens + manifest.synthesis.completion_tokens) * synth.images // small.images
-        )
+        done = manifest.synthesis
+        drawn = manifest.books[SYNTHETIC].rows // small.per_image
+        times = synth.images / drawn if drawn else 0.0
+        tokens = round((done.prompt_tokens + done.completion_tokens) * times)
+        hours, gpus = done.engine_seconds / 3_600 * times, done.gpus
     return Forecast(
         pilot_rows=seen,
         rows=whole,
@@ -138,5 +149,7 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
         kept_rows=round(kept * scale),
         export_bytes=round(size * scale),
         tokens=tokens,
+        engine_hours=hours,
+        gpu_hours=hours * gpus if gpus or not tokens else None,
         seconds=manifest.seconds,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,11 @@ class SynthTask:
         """Finished records, their measurements, and what became of every attempt."""
         return (self.part.ingest, self.part.records, self.attempts)
 
+    @property
+    def timing(self) -> str:
+        """Seconds of the engine: a figure for people and forecasts, so no output that must repeat."""
+        return f"state/synth/seconds/{self.part.fingerprint}.json"
+
 
 @dataclass(frozen=True)
 class WorkerSpec:
@@ -115,7 +121,9 @@ class SynthWorker:
         """Run the steps for one partition and write its files."""
         store = Store(Location(task.work))
         parents = [_parent(store, path, row) for path, row in task.places]
+        began = time.monotonic()
         found = synthesise(self._chat, self._judge, parents, self._params, self._seed)
+        store.at(task.timing).write_bytes(orjson.dumps(time.monotonic() - began))
         _write(store, task, found, self._chat.info)
 
 
@@ -153,7 +161,7 @@ def run_synthesis(context: Context, fates: Sequence[Fate]) -> tuple[list[Fate], 
     spec = WorkerSpec(ready.model_dump_json(), context.recipe.seed)
     run_actor_pass(context, "synth", SynthWorker, spec, tasks, resources, actors=1)
     made = [Fate(task.part, task.attempts, ingested=False) for task in tasks]
-    return made, len(drawn) * params.per_image, _report(context.store, tasks, params)
+    return made, len(drawn) * params.per_image, _report(context.store, tasks, params, gpus)
 
 
 def _placed(spec: ModelSpec) -> ModelSpec:
@@ -254,7 +262,7 @@ def _attempt(one: Outcome) -> dict[str, Any]:
     }
 
 
-def _report(store: Store, tasks: Sequence[SynthTask], params: SynthParams) -> SynthesisReport:
+def _report(store: Store, tasks: Sequence[SynthTask], params: SynthParams, gpus: float) -> SynthesisReport:
     total: dict[str, Any] = {"steps": {}, "types": {}}
     info: EngineInfo | None = None
     for task in tasks:
@@ -277,7 +285,14 @@ def _report(store: Store, tasks: Sequence[SynthTask], params: SynthParams) -> Sy
         yields=flat,
         prompt_tokens=sum(counts["prompt_tokens"] for counts in steps.values()),
         completion_tokens=sum(counts["completion_tokens"] for counts in steps.values()),
+        engine_seconds=round(_engine_seconds(store, tasks), 3),
+        gpus=gpus,
     )
+
+
+def _engine_seconds(store: Store, tasks: Sequence[SynthTask]) -> float:
+    timed = [store.at(task.timing) for task in tasks]
+    return sum(float(orjson.loads(file.read_bytes())) for file in timed if file.exists())
 
 
 def _trained() -> bool:

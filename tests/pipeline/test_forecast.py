@@ -1,0 +1,37 @@
+"""What a pilot predicts, against what the whole run then does."""
+
+import pytest
+
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.forecast import forecast
+from infinity_mm.pipeline.run import RunOptions, run
+from infinity_mm.recipe import load_recipe
+
+OPTIONS = RunOptions(workers=1, quiet=True)
+
+
+def test_a_pilot_counts_every_row_and_scales_what_it_kept(write_recipe, tmp_path):
+    recipe = load_recipe(write_recipe(sources=("infinity_instruct",), limit=None))
+    predicted = forecast(recipe, 20, OPTIONS)
+    whole = run(recipe, Location.of(tmp_path / "whole"), OPTIONS)
+    rows = sum(book.rows for book in whole.books.values())
+    assert predicted.pilot_rows == 20
+    assert predicted.rows == rows > 20
+    assert predicted.kept_rows == round(predicted.kept_share * rows)
+    assert (predicted.tokens, predicted.engine_hours, predicted.gpu_hours) == (0, 0.0, 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_pilot_with_synthesis_predicts_tokens_and_the_hours_of_the_engine(write_recipe):
+    pytest.importorskip("torch", reason="no model engine is installed")
+    synth = {"images": 8, "per_image": 2, "min_score": 2, "model": {"name": "embedded", "engine": "transformers"}}
+    path = write_recipe(sources=("llava_mix665k",), limit=None, synth=synth)
+    few = forecast(load_recipe(path, ["synth.images=8"]), 40, OPTIONS)
+    many = forecast(load_recipe(path, ["synth.images=8000"]), 40, OPTIONS)
+    assert few.tokens > 0
+    assert few.engine_hours > 0
+    assert few.gpu_hours is None, "a pilot without a GPU says nothing about one"
+    assert "no GPU" in few.lines()[1]
+    assert many.tokens > 100 * few.tokens
+    assert many.engine_hours > 100 * few.engine_hours
