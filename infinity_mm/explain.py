@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from infinity_mm.errors import UsageError
 from infinity_mm.frozen import Frozen
+from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.schema import RECORD_COLUMNS
 from infinity_mm.store import Store
 
@@ -107,9 +108,11 @@ def _short(value: Any) -> Any:
 
 
 def _children(store: Store, identity: str) -> list[str]:
-    found = []
-    for name in store.at("records/synthetic").files():
-        table = store.read(f"records/synthetic/{name}", ["id", "parent"])
+    found: list[str] = []
+    if not any(name.startswith(f"part-{SYNTHETIC}-") for name in store.at("ledger").files()):
+        return found  # generated for an earlier recipe
+    for name in store.at(f"records/{SYNTHETIC}").files():
+        table = store.read(f"records/{SYNTHETIC}/{name}", ["id", "parent"])
         found += table.filter(pc.equal(table.column("parent"), identity)).column("id").to_pylist()
     return found
 

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from infinity_mm.dedup.params import DedupParams
-from infinity_mm.errors import RecipeError
+from infinity_mm.errors import RecipeError, StoreError
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
 from infinity_mm.fingerprint import fingerprint
@@ -38,7 +38,7 @@ class SourceUse(Frozen):
     #: Read only the first so many raw rows.
     limit: int | None = Field(default=None, gt=0)
     #: Lower numbers win when rows of several sources are duplicates of each other.
-    priority: int = 100
+    priority: int = Field(default=100, ge=-(1 << 31), lt=1 << 31)
     #: Glob patterns of the annotation files, relative to the root; () takes the published names.
     files: tuple[str, ...] = ()
     #: The run stops when a larger share of the source's rows is quarantined at ingest.
@@ -118,6 +118,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is no text in UTF-8: {error}") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"{path} is not YAML: {error}") from error
     if not isinstance(tree, dict):
@@ -135,9 +137,13 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _override(tree: dict[str, Any], text: str) -> None:
-    key, equals, value = text.partition("=")
+    key, equals, given = text.partition("=")
     if not equals or not key:
         raise RecipeError(f"--set {text!r}: expected KEY=VALUE, for example --set synth.images=8")
+    try:
+        value = yaml.safe_load(given)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {text!r}: {given!r} is not YAML: {error}") from error
     node: Any = tree
     steps = key.split(".")
     for depth, step in enumerate(steps):
@@ -145,11 +151,11 @@ def _override(tree: dict[str, Any], text: str) -> None:
         if isinstance(node, list):
             index = _element(node, step, text)
             if last:
-                node[index] = yaml.safe_load(value)
+                node[index] = value
             node = node[index]
         elif isinstance(node, dict):
             if last:
-                node[step] = yaml.safe_load(value)
+                node[step] = value
             elif node.get(step) is None:
                 node[step] = {}
             node = node[step]
@@ -169,7 +175,11 @@ def _element(items: list[Any], step: str, text: str) -> int:
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
     load_source(use.name)
     root = Location.of(use.root, base=path.resolve().parent)
-    if not root.is_dir():
+    try:
+        found = root.is_dir()
+    except StoreError as error:
+        raise RecipeError(f"{path}: sources.{use.name}.root: {error}") from error
+    if not found:
         raise RecipeError(f"{path}: sources.{use.name}.root: no folder at {root}")
     return use.model_copy(update={"root": root.uri})
 
@@ -189,6 +199,9 @@ def _check_mixture(path: Path, recipe: Recipe) -> None:
         for name in table:
             if name not in names:
                 raise RecipeError(f"{path}: mixture.{key}.{name}: no such source here; {nearest(name, names)}")
+    for name in (recipe.synth.sources if recipe.synth is not None else None) or ():
+        if name not in names[:-1]:
+            raise RecipeError(f"{path}: synth.sources: no source {name!r} here; {nearest(name, names[:-1])}")
 
 
 def _explain(path: Path, model: type[BaseModel], error: ValidationError, prefix: str = "") -> str:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import pyarrow as pa
+from pydantic import Field
 
 from infinity_mm.frozen import Frozen
 
@@ -46,7 +47,7 @@ class FilterParams(Frozen):
     MEASURED: ClassVar[frozenset[str]] = frozenset()
 
     #: The run stops when this filter drops more than this share of a source's rows (0 to 1).
-    max_drop: float = 0.5
+    max_drop: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
 class Filter(Protocol):

@@ -7,13 +7,13 @@ its record. Rows without pictures pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from infinity_mm.filters.base import FilterParams, Verdict
 
@@ -53,6 +53,12 @@ class Params(FilterParams):
     max_frames: int = Field(default=1, ge=1)
     #: Pillow's modes that image loaders turn into RGB without loss of meaning.
     modes: tuple[str, ...] = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "I;16B")
+
+    @model_validator(mode="after")
+    def _some_pass(self) -> Self:
+        if self.min_side > self.max_side:
+            raise ValueError(f"no picture passes min_side={self.min_side} and max_side={self.max_side}")
+        return self
 
 
 #: One test: the reason, which pictures fail (flat arrays by column name), and how to say so.

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Self
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from infinity_mm.filters.base import FilterParams, Verdict
 from infinity_mm.record import IMAGE_TOKEN
@@ -80,6 +81,12 @@ class Params(FilterParams):
     #: Garbled places per character, and the number below which a text is never called garbled.
     max_garbled_share: float = Field(default=0.01, ge=0.0, le=1.0)
     min_garbled_marks: int = Field(default=3, ge=1)
+
+    @model_validator(mode="after")
+    def _some_pass(self) -> Self:
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"no text passes min_chars={self.min_chars} and max_chars={self.max_chars}")
+        return self
 
 
 def measure(records: pa.Table, params: Params) -> pa.Table:

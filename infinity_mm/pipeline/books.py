@@ -149,6 +149,7 @@ def run_ledger(
         write_ledger,
         tasks,
         owns=lambda name: only_sources is None or name.rsplit("-", 2)[0].removeprefix("part-") in only_sources,
+        folders=("ledger",),
     )
     return paths
 
@@ -222,9 +223,10 @@ def close_books(
 ) -> dict[str, SourceBooks]:
     """Re-read the ledger from disk, check that it balances, and return the books per source."""
     store = context.store
-    ledger = pa.concat_tables([store.read(path) for path in ledgers.values()])
+    ledger = pa.concat_tables([LEDGER.empty_table(), *(store.read(path) for path in ledgers.values())])
     balance(ledger, expected)
-    books = draw_books(ledger)
+    # A source whose files hold no row is named all the same.
+    books = {name: SourceBooks(rows=0, kept=0) for name in sorted(expected)} | draw_books(ledger)
     notes: dict[str, Counter[str]] = {}
     sizes: Counter[str] = Counter()
     for fate in fates:
@@ -238,5 +240,5 @@ def close_books(
         source: book.model_copy(
             update={"notes": dict(sorted(notes.get(source, Counter()).items())), "image_bytes": sizes[source]}
         )
-        for source, book in books.items()
+        for source, book in sorted(books.items())
     }

@@ -90,7 +90,7 @@ def kept_rows(
                 for number, record in enumerate(records)
             ]
             donors.append(pa.Table.from_pylist(places, schema=DONORS))
-    return pa.concat_tables(kept), pa.concat_tables(donors)
+    return pa.concat_tables([schema.empty_table(), *kept]), pa.concat_tables([DONORS.empty_table(), *donors])
 
 
 def _column(store: Store, path: str | None, name: str, rows: int) -> list[Any]:
@@ -120,7 +120,8 @@ def _run_export(context: Context, use: ExportUse, kept: pa.Table, donors: pa.Tab
         ids = shard.rows.column("id").to_pylist()
         places += [{"id": key, "shard": files[0], "position": number} for number, key in enumerate(ids)]
     _drop_stale(store, tasks)
-    run_pass(context, f"export-{use.name}", write_shard, tasks, owns=lambda name: name != INDEX)
+    folders = (folder, f"{folder}/data", f"{folder}/index")  # of either format: neither leaves shards to the other
+    run_pass(context, f"export-{use.name}", write_shard, tasks, owns=lambda name: name != INDEX, folders=folders)
     return _finish(context, use, kept, tasks, places)
 
 

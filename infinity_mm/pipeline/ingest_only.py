@@ -13,7 +13,7 @@ from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.books import Fate, close_books, run_ledger
 from infinity_mm.pipeline.ingest import make_tasks, run_ingest
-from infinity_mm.pipeline.passes import Context
+from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.planning import make_task, run_planning
 from infinity_mm.pipeline.run import RunOptions
 from infinity_mm.pipeline.screening import run_identity, run_screen
@@ -45,6 +45,7 @@ def ingest_only(use: SourceUse, work: Location, options: RunOptions) -> Manifest
         fates = [Fate(part, screens[part]) for part in parts]
         ledgers = run_ledger(context, fates, only_sources={use.name})
         books = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})
+        tidy(context, [use.name])
         manifest = Manifest(
             name=recipe.name,
             recipe=recipe.model_dump(mode="json", by_alias=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -38,6 +38,8 @@ class Context:
     reporter: Reporter
     recipe: Recipe
     stages: list[StageReport] = field(default_factory=list)
+    #: Folders, relative to the run folder, that this run's passes write to.
+    folders: set[str] = field(default_factory=set)
 
 
 def announce(store: Store, stage: str, tasks: Sequence[Task]) -> None:
@@ -59,15 +61,19 @@ def run_pass(
     tasks: Sequence[T],
     resources: Resources | None = None,
     owns: Callable[[str], bool] = lambda name: True,
+    folders: Iterable[str] = (),
 ) -> None:
-    """Run the unfinished tasks of a pass, then sweep the files that it `owns` in its folders."""
+    """Run the unfinished tasks of a pass, then sweep the files that it `owns` in its folders.
+
+    Its folders are those of its tasks' outputs, and `folders`: where a pass of no task must leave nothing either.
+    """
     began = time.monotonic()
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
     done = context.engine.map(stage, function, todo, resources)
     for _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
         pass
-    finish_pass(context, stage, tasks, len(todo), began, owns)
+    finish_pass(context, stage, tasks, len(todo), began, owns, folders)
 
 
 def run_actor_pass(
@@ -78,6 +84,7 @@ def run_actor_pass(
     tasks: Sequence[T],
     resources: Resources,
     actors: int,
+    folders: Iterable[str] = (),
 ) -> None:
     """Like `run_pass`, on long-lived workers; none is started when nothing is left to do."""
     began = time.monotonic()
@@ -87,7 +94,7 @@ def run_actor_pass(
         done = context.engine.map_actors(stage, build, spec, todo, resources, actors)
         for _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
             pass
-    finish_pass(context, stage, tasks, len(todo), began)
+    finish_pass(context, stage, tasks, len(todo), began, folders=folders)
 
 
 def finish_pass(
@@ -97,15 +104,34 @@ def finish_pass(
     made: int,
     began: float,
     owns: Callable[[str], bool] = lambda name: True,
+    folders: Iterable[str] = (),
 ) -> None:
     """Sweep the pass's folders and note what it did."""
-    folders: dict[str, set[str]] = defaultdict(set)
+    wanted: dict[str, set[str]] = defaultdict(set, {folder: set() for folder in folders})
     for task in tasks:
         for path in task.outputs:
             folder, _, name = path.rpartition("/")
-            folders[folder].add(name)
-    for folder, names in sorted(folders.items()):
+            wanted[folder].add(name)
+    for folder, names in sorted(wanted.items()):
         context.store.sweep(folder, names, owns)
+    context.folders |= set(wanted)
     context.stages.append(
         StageReport(name=stage, cached=len(tasks) - made, made=made, seconds=round(time.monotonic() - began, 3))
     )
+
+
+def tidy(context: Context, sources: Iterable[str]) -> None:
+    """Delete what passes of an earlier recipe, absent from this one, left of `sources`: attributes and announcements.
+
+    Each pass sweeps its own folders; a filter that was removed, or deduplication switched off, has no pass to do
+    so, and its verdicts would be read as this run's. Records of other sources stay: they cost most, and
+    nothing reads them but a recipe that names them.
+    """
+    store = context.store
+    for stage in store.at("attributes").folders():
+        for source in sources:
+            folder = f"attributes/{stage}/{source}"
+            if folder not in context.folders:
+                store.at(folder).delete_dir()
+    ran = {f"{stage.name}.json" for stage in context.stages}
+    store.sweep("state/passes", ran)

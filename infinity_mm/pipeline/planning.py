@@ -39,7 +39,17 @@ def run_planning(context: Context) -> dict[str, Plan]:
     """Plan every source of the recipe; a plan is reused while its files keep size and time."""
     tasks = [make_task(context.store, use, context.recipe.partition_rows) for use in context.recipe.sources]
     run_pass(context, "plan", plan_source, tasks)
+    for task in tasks:
+        _drop_prepared(context.store, task)
     return {task.source: read_plan(context.store, task.output) for task in tasks}
+
+
+def _drop_prepared(store: Store, task: PlanTask) -> None:
+    """Delete the prepared files of earlier plans: rewritten annotations are as large as the publisher's."""
+    folder, _, name = task.output.removesuffix(".json").rpartition("/")
+    for other in store.at(folder).folders():
+        if other != name:
+            store.at(f"{folder}/{other}").delete_dir()
 
 
 def make_task(store: Store, use: SourceUse, rows: int) -> PlanTask:
@@ -69,10 +79,12 @@ def plan_source(task: PlanTask) -> None:
 
 
 def read_plan(store: Store, path: str) -> Plan:
-    """Read a plan back."""
+    """Read a plan back; its prepared files are those of the run folder it lies in now, wherever it was made."""
     tree = orjson.loads(store.at(path).read_bytes())
-    splits = tuple(
-        Split(**{**split, "repeats": tuple((place, number) for place, number in split["repeats"])})
-        for split in tree["splits"]
-    )
-    return Plan(splits, tuple((name, digest) for name, digest in tree["files"]))
+    folder = store.at(path.removesuffix(".json"))
+    splits = []
+    for split in tree["splits"]:
+        repeats = tuple((place, number) for place, number in split["repeats"])
+        below = (split["prepared"] or "").partition(f"/{folder.name}/")[2]
+        splits.append(Split(**{**split, "repeats": repeats, "prepared": (folder / below).uri if below else None}))
+    return Plan(tuple(splits), tuple((name, digest) for name, digest in tree["files"]))

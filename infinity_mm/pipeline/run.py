@@ -22,10 +22,10 @@ from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.exporting import run_exports
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
-from infinity_mm.pipeline.passes import Context
+from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.planning import run_planning
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
-from infinity_mm.pipeline.synthesis import run_synthesis
+from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, recipe_fingerprint
 from infinity_mm.report import write_report
@@ -51,6 +51,8 @@ def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
     Raises `JobError` subclasses; what was finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
+    if recipe.synth is not None:
+        check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
         manifest = _curate(context, began)
@@ -74,7 +76,7 @@ def _curate(context: Context, began: float) -> Manifest:
     check_drops(context, screens)
     duplicates = run_dedup(context, measured, screens)
     fates = [Fate(part, screens[part], duplicates.get(part)) for part in parts]
-    expected = _planned_rows(tasks)
+    expected = _planned_rows(recipe, tasks)
     synthesis = None
     if recipe.synth is not None:
         made, attempts, synthesis = run_synthesis(context, fates)
@@ -84,6 +86,7 @@ def _curate(context: Context, began: float) -> Manifest:
     ledgers = run_ledger(context, fates)
     books = close_books(context, fates, ledgers, expected)
     exports = run_exports(context, fates, ledgers, measured)
+    tidy(context, expected)
     manifest = Manifest(
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),
@@ -102,8 +105,8 @@ def _curate(context: Context, began: float) -> Manifest:
     return manifest
 
 
-def _planned_rows(tasks: list[IngestTask]) -> dict[str, int]:
-    rows: dict[str, int] = {}
+def _planned_rows(recipe: Recipe, tasks: list[IngestTask]) -> dict[str, int]:
+    rows = {use.name: 0 for use in recipe.sources}
     for task in tasks:
-        rows[task.part.source] = rows.get(task.part.source, 0) + task.take
+        rows[task.part.source] += task.take
     return rows

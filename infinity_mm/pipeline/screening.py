@@ -48,7 +48,8 @@ def run_identity(context: Context, parts: Sequence[Part]) -> dict[Part, str]:
     paths: dict[Part, str] = {}
     tasks = []
     for members in by_source.values():
-        name = fingerprint(["identity", IDENTITY_VERSION], [part.fingerprint for part in members])
+        unique = load_source(members[0].source).card.unique_ids
+        name = fingerprint(["identity", IDENTITY_VERSION, unique], [part.fingerprint for part in members])
         own = {part: part.attributes("identity", name) for part in members}
         paths |= own
         tasks.append(IdentityTask(context.store.work.uri, tuple(members), tuple(own.values())))
@@ -57,12 +58,9 @@ def run_identity(context: Context, parts: Sequence[Part]) -> dict[Part, str]:
 
 
 def find_repeats(task: IdentityTask) -> None:
-    """Mark each row whose native key was seen before in the same file of a source with unique keys.
-
-    Byte-identical rows are left to deduplication, which names them for what they are.
-    """
+    """Mark each row whose native key was seen before in the same file of a source with unique keys."""
     store = Store(Location(task.work))
-    unique = task.parts[0].source != "synthetic" and load_source(task.parts[0].source).card.unique_ids
+    unique = load_source(task.parts[0].source).card.unique_ids
     first: dict[tuple[str, str], str] = {}
     for part, path in zip(task.parts, task.outputs, strict=True):
         rows = store.read(part.records, ["id", "source_id", "source_ref"]).to_pylist()

@@ -34,6 +34,9 @@ VERSION = 1
 #: Pictures of one partition: what a kill can lose, and the batch that the engine sees.
 PARENTS_PER_PART = 16
 
+#: Where the pass writes; swept also when no picture could be drawn.
+_FOLDERS = tuple(f"{folder}/{SYNTHETIC}" for folder in ("records", "attributes/ingest", "attributes/synth"))
+
 #: One row per attempted generation.
 ATTEMPTS = pa.schema(
     [
@@ -127,6 +130,14 @@ class SynthWorker:
         _write(store, task, found, self._chat.info)
 
 
+def check_synthesis(params: SynthParams) -> None:
+    """Find before any work what would stop the synthesis: raises `RecipeError`, or `ModelError` without an engine."""
+    check(params)
+    for spec in (params.model, params.judge):
+        if spec is not None:
+            resolve_engine(spec)
+
+
 def run_synthesis(context: Context, fates: Sequence[Fate]) -> tuple[list[Fate], int, SynthesisReport]:
     """Generate; returns the fates of the synthetic parts, the number of attempts, and the report.
 
@@ -159,7 +170,7 @@ def run_synthesis(context: Context, fates: Sequence[Fate]) -> tuple[list[Fate], 
     gpus = ready.model.gpus + (ready.judge.gpus if ready.judge is not None else 0.0)
     resources = Resources(cpus=1.0, gpus=gpus)
     spec = WorkerSpec(ready.model_dump_json(), context.recipe.seed)
-    run_actor_pass(context, "synth", SynthWorker, spec, tasks, resources, actors=1)
+    run_actor_pass(context, "synth", SynthWorker, spec, tasks, resources, actors=1, folders=_FOLDERS)
     made = [Fate(task.part, task.attempts, ingested=False) for task in tasks]
     return made, len(drawn) * params.per_image, _report(context.store, tasks, params, gpus)
 

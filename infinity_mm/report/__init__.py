@@ -29,9 +29,9 @@ def write_report(store: Store, manifest: Manifest) -> None:
         "manifest": manifest,
         "totals": _totals(manifest),
         "duplicates": _duplicates(store, manifest.seed),
-        "quarantined": _quarantined(store, manifest.seed),
+        "quarantined": _quarantined(store, manifest),
         "kept": _kept(store, manifest),
-        "generated": _generated(store, manifest.seed),
+        "generated": _generated(store, manifest),
         "recipe": yaml.safe_dump(manifest.recipe, sort_keys=False, allow_unicode=True),
     }
     html = environment.get_template("template.html").render(**view)
@@ -68,13 +68,13 @@ def _duplicates(store: Store, seed: int) -> list[dict[str, Any]]:
     return [{**row, "loser": cards.get(row["id"]), "victor": cards.get(row["winner"])} for row in chosen]
 
 
-def _quarantined(store: Store, seed: int) -> list[dict[str, Any]]:
+def _quarantined(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for source in store.at("quarantine").folders():
+    for source in manifest.books:
         for path in _parts(store, f"quarantine/{source}"):
             rows += store.read(path).to_pylist()
     first: dict[str, dict[str, Any]] = {}
-    for row in _sample(rows, seed, "quarantine", len(rows)):
+    for row in _sample(rows, manifest.seed, "quarantine", len(rows)):
         first.setdefault(row["reason"], row)
     return [first[reason] for reason in sorted(first)]
 
@@ -90,9 +90,11 @@ def _kept(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
     return [{**row, "card": cards.get(row["id"])} for row in chosen]
 
 
-def _generated(store: Store, seed: int) -> list[dict[str, Any]]:
+def _generated(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
+    if manifest.synthesis is None:  # the folder may hold those of an earlier recipe
+        return []
     rows = [row for path in _parts(store, f"records/{SYNTHETIC}") for row in store.read(path).to_pylist()]
-    chosen = _sample(rows, seed, "generated")
+    chosen = _sample(rows, manifest.seed, "generated")
     cards = _cards(store, {row["parent"] for row in chosen})
     return [{**row, "card": cards.get(row["parent"])} for row in chosen]
 
