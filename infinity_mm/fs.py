@@ -6,6 +6,7 @@ under a name that nobody reads, flushed, and renamed.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import uuid
@@ -22,6 +23,8 @@ from infinity_mm.errors import StoreError
 
 #: Prefix of a file that is still being written.
 ASIDE = ".tmp-"
+#: What systems answer for names that no file can have: through a file, too long, through a circle of links.
+_NO_SUCH_NAME = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 @dataclass(frozen=True)
@@ -92,24 +95,36 @@ class Location:
 
     def _info(self) -> pafs.FileInfo:
         filesystem, path = self._open()
+        if "\0" in path:
+            return pafs.FileInfo(path, pafs.FileType.NotFound)
         try:
             return filesystem.get_file_info(path)
         except OSError as error:
+            if error.errno in _NO_SUCH_NAME:
+                return pafs.FileInfo(path, pafs.FileType.NotFound)
             raise StoreError(f"cannot look at {self}: {error}") from error
 
     def files(self, recursive: bool = False) -> list[str]:
         """Return the paths of the files below, relative, sorted; [] where there is no folder."""
-        filesystem, path = self._open()
-        selector = pafs.FileSelector(path, allow_not_found=True, recursive=recursive)
-        infos = cast("list[pafs.FileInfo]", filesystem.get_file_info(selector))
-        prefix = path.rstrip("/") + "/"
+        infos = self._below(recursive)
+        prefix = self.path.rstrip("/") + "/"
         return sorted(i.path[len(prefix) :] for i in infos if i.type == pafs.FileType.File)
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly below, sorted."""
+        return sorted(i.base_name for i in self._below(False) if i.type == pafs.FileType.Directory)
+
+    def _below(self, recursive: bool) -> list[pafs.FileInfo]:
         filesystem, path = self._open()
-        infos = cast("list[pafs.FileInfo]", filesystem.get_file_info(pafs.FileSelector(path, allow_not_found=True)))
-        return sorted(i.base_name for i in infos if i.type == pafs.FileType.Directory)
+        if "\0" in path:
+            return []
+        try:
+            selector = pafs.FileSelector(path, allow_not_found=True, recursive=recursive)
+            return cast("list[pafs.FileInfo]", filesystem.get_file_info(selector))
+        except OSError as error:
+            if error.errno in _NO_SUCH_NAME:
+                return []
+            raise StoreError(f"cannot list {self}: {error}") from error
 
     def make_dirs(self) -> None:
         """Create the folder and its parents."""
@@ -120,8 +135,10 @@ class Location:
             raise StoreError(f"cannot create {self}: {error}; check permissions and free space") from error
 
     def open_input(self) -> pa.NativeFile:
-        """Open for random access reading."""
+        """Open for random access reading; raises OSError where that cannot be."""
         filesystem, path = self._open()
+        if "\0" in path:
+            raise FileNotFoundError(errno.ENOENT, "no file has such a name", path)
         return filesystem.open_input_file(path)
 
     def read_bytes(self) -> bytes:

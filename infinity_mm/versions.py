@@ -14,6 +14,14 @@ _PACKAGES = (
 )  # fmt: skip
 
 
+def computing(*packages: str) -> list[str]:
+    """Return "package version" for each: part of the fingerprint of what these packages compute.
+
+    Without it, a run that is resumed after an upgrade would mix the results of two decoders.
+    """
+    return [f"{name} {metadata.version(name)}" for name in packages]
+
+
 def versions() -> dict[str, str]:
     """Return package -> version for those that are installed, and Python's."""
     found = {"infinity-mm": __version__, "python": platform.python_version()}

@@ -48,3 +48,15 @@ def test_an_unwritable_folder_is_a_store_error_that_names_it(tmp_path):
 def test_size_of_nothing_is_a_store_error(tmp_path):
     with pytest.raises(StoreError, match="no such file"):
         (Location.of(tmp_path) / "x").size()
+
+
+@pytest.mark.parametrize("name", ["file/below", "x" * 5000, "a\0b", "circle/x"])
+def test_names_that_no_file_can_have_are_absent_and_not_an_error(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "circle").symlink_to("circle")
+    place = Location.of(tmp_path) / name
+    assert not place.exists()
+    assert not place.is_dir()
+    assert place.files() == place.folders() == []
+    with pytest.raises(OSError, match=r"open|no file has such a name"):
+        place.read_bytes()

@@ -25,6 +25,7 @@ from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Sample, So
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.sources.images import ImageStore
 from infinity_mm.store import Store
+from infinity_mm.versions import computing
 
 #: Raised whenever ingestion itself would write other bytes for the same samples.
 VERSION = 1
@@ -66,6 +67,7 @@ def make_tasks(work: Location, use: SourceUse, source: Source, plan: Plan) -> li
             [source.card.license, source.card.category, source.card.language, list(source.image_roots)],
             [split.file, digests[split.file], split.start, split.stop, split.first, take],
             ImageLimits(),
+            computing("pillow"),
         )
         part = Part(source.card.name, number, name)
         tasks.append(IngestTask(work.uri, use.root, part, split, take))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import unidata_version
 
 import pyarrow as pa
 
@@ -19,6 +20,7 @@ from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
+from infinity_mm.versions import computing
 
 IDENTITY = pa.schema(
     [
@@ -28,6 +30,8 @@ IDENTITY = pa.schema(
     ]
 )
 IDENTITY_VERSION = 1
+#: Packages whose models and tables measurements of texts depend on, beside Python's own of Unicode.
+_LIBRARIES = ("ftfy", "py3langid")
 SCREEN_VERSION = 1
 
 
@@ -104,11 +108,12 @@ def run_measure(context: Context, parts: Sequence[Part]) -> dict[Part, dict[str,
     if context.recipe.dedup.mode != "off":
         wanted = context.recipe.dedup.signature
         measuring.append((signature.NAME, signature.VERSION, wanted, wanted.model_dump()))
+    libraries = [*computing(*_LIBRARIES), f"unicode {unidata_version}"]
     tasks, paths = [], {}
     for part in parts:
         stages = []
         for name, version, given, matters in measuring:
-            path = part.attributes(name, fingerprint([name, version], matters, part.fingerprint))
+            path = part.attributes(name, fingerprint([name, version, libraries], matters, part.fingerprint))
             stages.append((name, given.model_dump_json(), path))
         paths[part] = {name: path for name, _, path in stages} | {"ingest": part.ingest}
         tasks.append(MeasureTask(context.store.work.uri, part, tuple(stages)))

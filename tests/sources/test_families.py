@@ -97,7 +97,15 @@ def test_one_broken_element_of_an_array_costs_its_own_row(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 @pytest.mark.parametrize(
-    "first", ['{"id": 1, "pad": "' + "x" * 1_500_000 + '"}', '{"id": ', '{"id": \ngarbage', "\ufeff" + '{"id": 1}']
+    "first",
+    [
+        '{"id": 1, "pad": "' + "x" * 1_500_000 + '"}',
+        '{"id": ',
+        '{"id": \ngarbage',
+        "\ufeff" + '{"id": 1}',
+        "[1]",
+        "junk",
+    ],
 )
 def test_lines_are_told_from_containers_whatever_the_first_line_is(tmp_path, name, first):
     (tmp_path / name).write_text(first + '\n{"id": 2}\n{"id": 3}\n', encoding="utf-8")

@@ -180,26 +180,27 @@ def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]
 
 
 def is_json_lines(location: Location) -> bool:
-    """True if the file holds a row on each line: by its name, or because a line is a whole JSON object.
+    """True if the file holds a row on each line: because one of the first is a whole JSON object, or by its name.
 
     An object on the first line that holds all rows (under a key, or keyed by id) looks the same: sources that publish
     such files do not ask.
     """
-    if location.name.lower().endswith((".jsonl", ".ndjson")):
-        return True
     with location.open_input() as stream:
         head = stream.read(_SNIFF)
         while len(head) < _LONGEST_FIRST_LINE and b"\n" not in head.lstrip() and (more := stream.read(len(head))):
             head += more
         ends = not stream.read(1)
     text = head.removeprefix(_BOM).lstrip()
+    first, _, rest = text.partition(b"\n")
+    if text.startswith(b"["):  # a whole array, though more follows, is a row of a wrong kind
+        return bool(rest.strip()) and parse_row(first.strip())[1] is None
     if not text.startswith(b"{"):
-        return not text.startswith(b"[")
-    *lines, rest = text.split(b"\n", _SNIFF_LINES)
+        return True
+    *lines, last = text.split(b"\n", _SNIFF_LINES)
     if ends and len(lines) < _SNIFF_LINES:
-        lines.append(rest)
+        lines.append(last)
     found = (parse_row(line.strip())[0] for line in lines if line.startswith(b"{"))
-    return any(isinstance(row, dict) and row for row in found)
+    return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
 
 
 def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str, Any, Fault | None]]:
