@@ -70,6 +70,8 @@ class ImageLimits(Frozen):
     #: which Pillow itself warns of a decompression bomb: 256 MiB as RGB. A measured picture takes
     #: up to 8 bytes a pixel at its peak, so this bounds a worker at about 0.7 GB.
     max_pixels: int = Field(default=PILLOW_HARD_LIMIT // 2, gt=0, le=PILLOW_HARD_LIMIT)
+    #: Pixels. Resampling keeps about 50 bytes per pixel of a side in tables: a strip of 80 million by 1 needs 4 GB.
+    max_side: int = Field(default=100_000, gt=0)
     #: Size of the file in bytes.
     max_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
 
@@ -126,6 +128,8 @@ def measure_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
             width, height = image.size
             if width * height > limits.max_pixels:
                 return ImageFault("image_too_large", f"{width} x {height} > max_pixels={limits.max_pixels}")
+            if max(width, height) > limits.max_side:
+                return ImageFault("image_too_large", f"{width} x {height} has a side > max_side={limits.max_side}")
             image.load()
             mode = image.mode
             rgb = visible_rgb(image)

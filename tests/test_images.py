@@ -287,3 +287,8 @@ def test_damaged_files_never_raise(data: bytes) -> None:
     else:
         assert found.detail
     assert measure_image(data, limits) == found
+
+
+def test_a_strip_as_long_as_all_pixels_together_is_refused_before_it_is_decoded() -> None:
+    found = fault(encode(Image.new("1", (20_000_000, 1)), "PNG"))
+    assert (found.reason, "max_side=100000" in found.detail) == ("image_too_large", True)
