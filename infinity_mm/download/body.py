@@ -24,8 +24,8 @@ class BodyFault:
 async def read_body(response: aiohttp.ClientResponse, limit: int, *, pictures_only: bool) -> bytes | BodyFault:
     """Return the body with its Content-Encoding undone, at most `limit` bytes.
 
-    With `pictures_only` reading ends as soon as the first bytes are no picture's, and a larger body is a fault. Without,
-    a larger one is cut at the limit. Raises the errors of aiohttp, and zlib.error.
+    With `pictures_only` reading ends as soon as the first bytes are no picture's, and a larger body is a fault.
+    Without, a larger one is cut at the limit. Raises the errors of aiohttp, and zlib.error.
     """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):

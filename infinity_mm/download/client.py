@@ -42,8 +42,8 @@ def fetch_all(
     """Fetch every request and yield its outcome, exactly one for each, in the order in which they end.
 
     Nothing that a host does raises: it becomes the reason of an outcome. `requests` is read by the calling thread,
-    at most `policy.lookahead` ahead of the outcomes. Closing the generator cancels what is in flight. `resolver` stands in
-    for the system's name resolution; its answers are checked like any other.
+    at most `policy.lookahead` ahead of the outcomes. Closing the generator cancels what is in flight. `resolver` stands
+    in for the system's name resolution; its answers are checked like any other.
 
     Raises JobError where this machine cannot go on (out of file descriptors), and what iterating `requests` raises.
     """
@@ -134,7 +134,7 @@ class _Worker:
     # The loop's side.
 
     def _main(self) -> None:
-        task = self._loop.create_task(self._serve())
+        task: asyncio.Task[None] = self._loop.create_task(self._serve())
         try:
             self._loop.run_until_complete(asyncio.wait([task]))
             with self._news:
@@ -152,9 +152,8 @@ class _Worker:
                 step = Exchanger(session, guard, policy, self._loop.time).step
                 scheduler = self._scheduler = Scheduler(policy, step, self._deliver, self._has_room)
                 self._ready.set()
-                stop = self._loop.create_task(self._stop.wait())
-                await asyncio.wait({stop, scheduler.broken}, return_when=asyncio.FIRST_COMPLETED)
-                stop.cancel()
+                scheduler.broken.add_done_callback(lambda _: self._stop.set())
+                await self._stop.wait()
                 await scheduler.close()
                 if scheduler.broken.done():
                     scheduler.broken.result()

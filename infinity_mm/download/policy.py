@@ -25,7 +25,7 @@ _PRODUCT = re.compile(r"[A-Za-z_-]+(?=$|[/ ])")
 class DownloadPolicy(Frozen):
     """Limits and manners of the HTTP client. Times are in seconds, sizes in bytes."""
 
-    #: The User-Agent header, beginning with a product token such as ``my-crawler/1.0``; "" is ``infinity-mm/<version>``.
+    #: The User-Agent header, beginning with a product token as in ``my-crawler/1.0``; "" is ``infinity-mm/<version>``.
     user_agent: str = ""
     #: An address of the person or page that answers for the crawl, appended to the User-Agent as ``(+contact)``.
     contact: str = ""

@@ -56,16 +56,16 @@ class SystemResolver:
 
     async def lookup(self, host: str) -> list[str]:
         """Return the addresses of `host` in the system's order of preference."""
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, _getaddrinfo, host)
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _addresses, host)
 
     def close(self) -> None:
         """Abandon what is still being looked up."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _getaddrinfo(host: str) -> list[tuple[int, int, int, str, tuple[str | int, ...]]]:
-    return list(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))
+def _addresses(host: str) -> list[str]:
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Whose turn it is: a queue per host, so that no host waits for another.
 
 Every exchange, each redirect and each retry included, waits for a turn of the host it goes to. Hosts that have never
-answered get one exchange at a time and together at most three quarters of all slots: any number of dead hosts leaves the
-rest to the living.
+answered get one exchange at a time and together at most three quarters of all slots: any number of dead hosts leaves
+the rest to the living.
 """
 
 from __future__ import annotations

@@ -72,9 +72,10 @@ def parse_url(given: str) -> Target:
         url = url[:before].replace("\\", "/") + url[before:]
     match = _PARTS.match(url)
     if match is None:
-        scheme = _SCHEME.match(url)
-        raise InvalidUrl(f"expected http:// or https://, came {scheme.group() if scheme else url[:80]!r}")
-    scheme, authority, path, query = match.group(1).lower(), match.group(2), match.group(3), match.group(4)
+        other = _SCHEME.match(url)
+        raise InvalidUrl(f"expected http:// or https://, came {other.group() if other else url[:80]!r}")
+    scheme, authority, path = match.group(1).lower(), match.group(2), match.group(3)
+    query: str | None = match.group(4)
     if "@" in authority:
         raise InvalidUrl("the URL carries credentials, which are not sent")
     host, port = _authority(authority, scheme)
