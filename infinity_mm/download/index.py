@@ -49,8 +49,8 @@ def shards_of(shards: Iterable[str], hosts: HostRange) -> tuple[str, ...]:
 def read_outcomes(store: Store, shards: Sequence[str], hosts: HostRange) -> pa.Table:
     """Return how each URL of the range ended, as `INDEX`: content where there ever was any, else the last failure.
 
-    `tar` is relative to the run folder here. One row per URL, ordered by `url_hash`; memory grows with the range's URLs,
-    about 0.5 KiB each, not with their content.
+    `tar` is relative to the run folder here. One row per URL, ordered by `url_hash`; memory grows with the URLs of the
+    range, about 0.5 KiB each, not with their content.
     """
     first, stop = hosts.buckets
     tables = [INDEX.empty_table()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePosixPath
@@ -222,9 +222,7 @@ class Ingestor:
             return Quarantine(facts.reason, f"{where}: {facts.detail}")
         return reference, data, facts
 
-    def _assemble(
-        self, file: str, raw: Raw, sample: Sample, pictures: list[_Picture], lost: list[Quarantine]
-    ) -> Made:
+    def _assemble(self, file: str, raw: Raw, sample: Sample, pictures: list[_Picture], lost: list[Quarantine]) -> Made:
         card = self.source.card
         facts = [fact for _, _, fact in pictures]
         uris = [reference.uri or reference.path or reference.url or "" for reference, _, _ in pictures]
@@ -250,7 +248,7 @@ class Ingestor:
             "parent": None,
             "extra": orjson.dumps(dict(sample.extra), option=orjson.OPT_SORT_KEYS, default=str).decode(),
         }
-        losses = [f"{fault.reason}: {fault.detail}" for fault in lost]
+        losses = [f.detail if f.reason == "download_failed" else f"{f.reason}: {f.detail}" for f in lost]
         attributes = {"id": identity, "category": category, "notes": notes, "images_lost": losses}
         return Made(record, attributes | columns_of(facts))
 
