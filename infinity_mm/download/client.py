@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import itertools
 import threading
 import time
@@ -79,7 +78,7 @@ class _Worker:
         #: Whether the scheduler found no room in the outbox and is to be told when there is.
         self._starved = False
         self._news = threading.Condition()
-        self._loop = _new_loop()
+        self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._scheduler: Scheduler | None = None
         self._ready = threading.Event()
@@ -201,16 +200,6 @@ class _Worker:
             full = len(self._outbox) >= self._policy.concurrency or self._weight >= self._policy.max_buffered_bytes
             self._starved = self._starved or full
         return not full
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop of uvloop where that is installed, of asyncio elsewhere."""
-    if importlib.util.find_spec("uvloop") is None:
-        return asyncio.new_event_loop()
-    import uvloop
-
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 def _session(policy: DownloadPolicy, guard: AddressGuard) -> aiohttp.ClientSession:

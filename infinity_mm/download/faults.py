@@ -91,7 +91,7 @@ def failure_of_status(status: int, retry_after: str = "") -> Failure:
 
 
 def parse_retry_after(value: str) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110: a number, or a date), None where it is neither."""
+    """Return the seconds that a Retry-After header asks for (RFC 9110: a number or a date), None where it is neither."""
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
