@@ -90,20 +90,21 @@ class _Worker:
 
     def outcomes(self, source: Iterator[Request]) -> Iterator[Outcome]:
         """Feed the loop from `source` and yield what comes back."""
-        lookahead = self._policy.lookahead
-        outstanding = 0
-        exhausted = False
+        room = self._policy.lookahead
+        size = 1
         while True:
-            while not exhausted and outstanding < lookahead and (not self._outbox or outstanding < lookahead // 2):
-                batch = _pull(source, min(_BATCH, lookahead - outstanding))
-                exhausted = not batch
-                outstanding += len(batch)
+            if size and room:
+                batch = _pull(source, min(size, room))
+                size = min(_BATCH, 2 * len(batch))  # small at first and where the input is slow; 0 at its end
+                room -= len(batch)
                 self._inbox.extend(batch)
                 self._call(self._accept)
-            if not outstanding:
+                if batch and not self._outbox:
+                    continue
+            if room == self._policy.lookahead:
                 return
             outcome = self._take()
-            outstanding -= 1
+            room += 1
             yield outcome
 
     def close(self) -> None:

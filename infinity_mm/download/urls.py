@@ -82,7 +82,7 @@ def parse_url(given: str) -> Target:
     path = _escape(_UNSAFE_PATH, path) or "/"
     if _DOTS.search(path):
         path = _without_dots(path)
-    if query is not None:
+    if query:  # a bare "?" is not sent
         path = f"{path}?{_escape(_UNSAFE_QUERY, query)}"
     return Target(scheme, host, port, path)
 

@@ -72,7 +72,18 @@ def test_a_carried_address_is_judged_as_itself(address):
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "0x7F.0.0.0x1"]
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "0177.0.0.1",
+        "017700000001",
+        "0x7F.0.0.0x1",
+    ],
 )
 def test_odd_spellings_of_one_address(host):
     assert literal(host.lower()) == ipaddress.IPv4Address("127.0.0.1")
@@ -83,7 +94,9 @@ def test_names_are_no_addresses(host):
     assert literal(host) is None
 
 
-@pytest.mark.parametrize("host", ["256.1.1.1", "1.2.3.4.5", "4294967296", "foo.1", "08.1.1.1", "1.2.3.256", "1..2", ":::"])
+@pytest.mark.parametrize(
+    "host", ["256.1.1.1", "1.2.3.4.5", "4294967296", "foo.1", "08.1.1.1", "1.2.3.256", "1..2", ":::"]
+)
 def test_neither_name_nor_address(host):
     with pytest.raises(ValueError):  # noqa: PT011
         literal(host)

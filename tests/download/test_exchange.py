@@ -71,6 +71,11 @@ def test_bodies_and_lies(server, handler, reason, detail):
     assert detail in outcome.detail
 
 
+def test_no_tls_where_it_was_asked_for(server):
+    (outcome,) = fetch([server.url("a", "/x.jpg").replace("http:", "https:")], policy("a"))
+    assert outcome.reason == "tls_error"
+
+
 def test_a_flood_of_headers_ends(server):
     outcome = one(server, drip(b"X-More: " + b"1" * 4000 + b"\r\n", 0.0, HEAD))
     assert outcome.reason in ("protocol_error", "timeout")
@@ -192,7 +197,9 @@ class TestRedirects:
 
 
 class TestOptOut:
-    @pytest.mark.parametrize("header", ["X-Robots-Tag: noimageai", "x-robots-tag: a: b, infinity-mm: noai", "TDM-Reservation: 1"])
+    @pytest.mark.parametrize(
+        "header", ["X-Robots-Tag: noimageai", "x-robots-tag: a: b, infinity-mm: noai", "TDM-Reservation: 1"]
+    )
     def test_before_the_body_is_read(self, server, header):
         got = one(server, drip(JPEG, 0.05, HEAD + header.encode() + b"\r\n\r\n"))
         assert (got.reason, got.content) == ("opted_out", None)
@@ -225,7 +232,9 @@ class TestRobots:
         assert self.outcome(server, raw(b"")).reason == "connect_error"
         assert server.paths("a") == []
 
-    @pytest.mark.parametrize("handler", [raw(HEAD + b"Content-Length: 99\r\n\r\nUser"), raw(b"nonsense"), redirect("file:///x")])
+    @pytest.mark.parametrize(
+        "handler", [raw(HEAD + b"Content-Length: 99\r\n\r\nUser"), raw(b"nonsense"), redirect("file:///x")]
+    )
     def test_unreadable_disallows(self, server, handler):
         assert self.outcome(server, handler).reason == "robots_disallowed"
 
