@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ssl
 import time
 import zlib
 from dataclasses import dataclass
@@ -107,7 +106,7 @@ def failure_of_error(fault: Exception, silent: bool) -> Failure:
     `silent` says that the origin has answered nobody since the exchange began: then a wait in vain or a lost connection
     is held against the whole origin, and else against the URL. Raises JobError where this machine is at fault.
     """
-    detail = f"{type(fault).__name__}: {fault}".strip(": ")
+    detail = f"{type(fault).__name__}: {fault}".strip(": ")[:500]
     match fault:
         case InvalidUrl() | aiohttp.InvalidURL():
             return Failure("invalid_url", detail)
@@ -119,8 +118,10 @@ def failure_of_error(fault: Exception, silent: bool) -> Failure:
             return Failure("timeout", f"no connection: {fault}", transient=True, of_origin=True)
         case TimeoutError():
             return Failure("timeout", detail, transient=True, of_origin=silent)
-        case aiohttp.ClientSSLError() | ssl.SSLError():
+        case aiohttp.ClientConnectorCertificateError():
             return Failure("tls_error", detail, of_origin=True)
+        case aiohttp.ClientSSLError():  # the handshake; what breaks later is a lost connection
+            return Failure("tls_error", detail, transient=True, of_origin=True)
         case aiohttp.ServerDisconnectedError():
             return Failure("connect_error", "closed without an answer", transient=True, of_origin=silent)
         case aiohttp.ClientPayloadError():
@@ -131,7 +132,7 @@ def failure_of_error(fault: Exception, silent: bool) -> Failure:
             _check_own_limits(fault)
             return Failure("connect_error", detail, transient=True, of_origin=silent)
         case _:
-            return Failure("protocol_error", detail[:500])
+            return Failure("protocol_error", detail)
 
 
 def _cut(fault: aiohttp.ClientPayloadError) -> str:

@@ -1,7 +1,10 @@
 """What hosts do, and the reason that comes of it: each against a real socket."""
 
+import contextlib
 import gzip
 import hashlib
+import socket
+import threading
 import zlib
 
 import pytest
@@ -71,8 +74,18 @@ def test_bodies_and_lies(server, handler, reason, detail):
     assert detail in outcome.detail
 
 
-def test_no_tls_where_it_was_asked_for(server):
-    (outcome,) = fetch([server.url("a", "/x.jpg").replace("http:", "https:")], policy("a"))
+def test_no_tls_where_it_was_asked_for():
+    def answer_in_the_clear(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_in_the_clear, args=(listener,), daemon=True).start()
+        (outcome,) = fetch([f"https://a.test:{listener.getsockname()[1]}/x.jpg"], policy("a"))
+        listener.shutdown(socket.SHUT_RDWR)
     assert outcome.reason == "tls_error"
 
 
