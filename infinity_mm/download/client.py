@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import itertools
 import threading
 import time
@@ -79,7 +78,7 @@ class _Worker:
         #: Whether the scheduler found no room in the outbox and is to be told when there is.
         self._starved = False
         self._news = threading.Condition()
-        self._loop = _new_loop()
+        self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._scheduler: Scheduler | None = None
         self._ready = threading.Event()
@@ -91,20 +90,21 @@ class _Worker:
 
     def outcomes(self, source: Iterator[Request]) -> Iterator[Outcome]:
         """Feed the loop from `source` and yield what comes back."""
-        lookahead = self._policy.lookahead
-        outstanding = 0
-        exhausted = False
+        room = self._policy.lookahead
+        size = 1
         while True:
-            while not exhausted and outstanding < lookahead and (not self._outbox or outstanding < lookahead // 2):
-                batch = _pull(source, min(_BATCH, lookahead - outstanding))
-                exhausted = not batch
-                outstanding += len(batch)
+            if size and room:
+                batch = _pull(source, min(size, room))
+                size = min(_BATCH, 2 * len(batch))  # small at first and where the input is slow; 0 at its end
+                room -= len(batch)
                 self._inbox.extend(batch)
                 self._call(self._accept)
-            if not outstanding:
+                if batch and not self._outbox:
+                    continue
+            if room == self._policy.lookahead:
                 return
             outcome = self._take()
-            outstanding -= 1
+            room += 1
             yield outcome
 
     def close(self) -> None:
@@ -201,16 +201,6 @@ class _Worker:
             full = len(self._outbox) >= self._policy.concurrency or self._weight >= self._policy.max_buffered_bytes
             self._starved = self._starved or full
         return not full
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop of uvloop where that is installed, of asyncio elsewhere."""
-    if importlib.util.find_spec("uvloop") is None:
-        return asyncio.new_event_loop()
-    import uvloop
-
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 def _session(policy: DownloadPolicy, guard: AddressGuard) -> aiohttp.ClientSession:

@@ -65,14 +65,15 @@ class Exchanger:
         if origin.rules is not None and not origin.rules.allow(job.target.text):
             return Failure("robots_disallowed", f"robots.txt of {origin.name} disallows it to {self._policy.product}")
         began = time.perf_counter()
+        answers = origin.answers
         try:
-            return await self._fetch(job, host)
+            return await self._fetch(job, host, origin)
         except EXCHANGE_ERRORS as fault:
-            return failure_of_error(fault, host.answered)
+            return failure_of_error(fault, silent=origin.answers == answers)
         finally:
             job.seconds += time.perf_counter() - began
 
-    async def _fetch(self, job: Job, host: Host) -> Ending:
+    async def _fetch(self, job: Job, host: Host, origin: Origin) -> Ending:
         target, policy = job.target, self._policy
         await self._guard.addresses(target.host)
         if not job.visited or job.visited[-1] != target.text:
@@ -80,6 +81,8 @@ class Exchanger:
         job.requests += 1
         last = not host.jobs and host.active == 1
         response = await self._session.get(target.url, allow_redirects=False, headers=_CLOSE if last else None)
+        origin.answers += 1
+        host.answered = True
         try:
             status = response.status
             said = opt_out(response.headers, policy)
@@ -127,7 +130,7 @@ class Exchanger:
         try:
             rules = await self._robots(target)
         except EXCHANGE_ERRORS as error:
-            fault = failure_of_error(error, host.answered)
+            fault = failure_of_error(error, silent=True)
             reason = fault.reason if fault.reason in _UNREACHABLE else "robots_disallowed"
             return Failure(reason, f"robots.txt: {fault.detail}", 0, fault.transient, of_origin=True)
         if isinstance(rules, Failure):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ssl
 import time
 import zlib
 from dataclasses import dataclass
@@ -91,7 +90,7 @@ def failure_of_status(status: int, retry_after: str = "") -> Failure:
 
 
 def parse_retry_after(value: str) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110: a number, or a date), None where it is neither."""
+    """Return the seconds that a Retry-After header asks for (RFC 9110: a number or a date), None if it is neither."""
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
@@ -101,14 +100,13 @@ def parse_retry_after(value: str) -> float | None:
         return None
 
 
-def failure_of_error(fault: Exception, host_has_answered: bool) -> Failure:
+def failure_of_error(fault: Exception, silent: bool) -> Failure:
     """Return the failure that `fault`, one of `EXCHANGE_ERRORS`, means.
 
-    Silence of a host that has never answered is held against the whole origin; of one that has, against the URL.
-    Raises JobError where this machine is at fault, not the host.
+    `silent` says that the origin has answered nobody since the exchange began: then a wait in vain or a lost connection
+    is held against the whole origin, and else against the URL. Raises JobError where this machine is at fault.
     """
-    detail = f"{type(fault).__name__}: {fault}".strip(": ")
-    silent = not host_has_answered
+    detail = f"{type(fault).__name__}: {fault}".strip(": ")[:500]
     match fault:
         case InvalidUrl() | aiohttp.InvalidURL():
             return Failure("invalid_url", detail)
@@ -120,20 +118,21 @@ def failure_of_error(fault: Exception, host_has_answered: bool) -> Failure:
             return Failure("timeout", f"no connection: {fault}", transient=True, of_origin=True)
         case TimeoutError():
             return Failure("timeout", detail, transient=True, of_origin=silent)
-        case aiohttp.ClientSSLError() | ssl.SSLError():
+        case aiohttp.ClientConnectorCertificateError():
             return Failure("tls_error", detail, of_origin=True)
+        case aiohttp.ClientSSLError():  # the handshake; what breaks later is a lost connection
+            return Failure("tls_error", detail, transient=True, of_origin=True)
         case aiohttp.ServerDisconnectedError():
             return Failure("connect_error", "closed without an answer", transient=True, of_origin=silent)
         case aiohttp.ClientPayloadError():
             return Failure("length_mismatch", _cut(fault), transient=True)
         case aiohttp.ClientConnectorDNSError():  # the guard's answer ran out between its check and the connection
-            return failure_of_error(fault.os_error, host_has_answered)
+            return failure_of_error(fault.os_error, silent)
         case OSError():  # aiohttp's ClientOSError and ClientConnectorError among them
             _check_own_limits(fault)
-            connecting = isinstance(fault, aiohttp.ClientConnectorError)
-            return Failure("connect_error", detail, transient=True, of_origin=connecting or silent)
+            return Failure("connect_error", detail, transient=True, of_origin=silent)
         case _:
-            return Failure("protocol_error", detail[:500])
+            return Failure("protocol_error", detail)
 
 
 def _cut(fault: aiohttp.ClientPayloadError) -> str:

@@ -26,7 +26,7 @@ class Job:
     visited: list[str] = field(default_factory=list)
     #: Failures that passed as transient so far.
     failures: int = 0
-    #: HTTP requests sent.
+    #: HTTP requests sent; the second try that aiohttp makes by itself on a lost connection is not seen here.
     requests: int = 0
     #: Seconds of exchanges, waiting not included.
     seconds: float = 0.0
@@ -38,6 +38,8 @@ class Origin:
 
     name: str
     rules: Rules | None = None
+    #: Answers of any kind, counted as their headers come.
+    answers: int = 0
     #: Failures in a row of the origin as a whole.
     failures: int = 0
     #: Time of the last of them; exchanges that began earlier tell nothing new.
@@ -88,6 +90,7 @@ class Hosts:
     def __init__(self, policy: DownloadPolicy) -> None:
         self._policy = policy
         self._hosts: dict[str, Host] = {}
+        self._forget_at = 2 * _REMEMBERED
 
     def get(self, name: str) -> Host:
         """Return the host called `name`, new or remembered."""
@@ -95,7 +98,7 @@ class Hosts:
         if host is None:
             host = Host(name, self._policy.per_host_concurrency, self._policy.per_host_interval)
         self._hosts[name] = host
-        if len(self._hosts) > 2 * _REMEMBERED:
+        if len(self._hosts) > self._forget_at:
             self._forget()
         return host
 
@@ -104,3 +107,4 @@ class Hosts:
         idle = [name for name, host in self._hosts.items() if host.is_idle()]
         for name in idle[:surplus]:
             del self._hosts[name]
+        self._forget_at = len(self._hosts) + _REMEMBERED  # not at every call where most of them are busy

@@ -39,7 +39,7 @@ class DownloadPolicy(Frozen):
     #: The longest Crawl-delay that is obeyed to the letter; a longer one becomes this.
     max_crawl_delay: float = Field(default=30.0, ge=0.0)
     #: Requests that may wait for their hosts' turn. The larger, the less one slow host holds up the others; about
-    #: half a KiB of memory each.
+    #: 1 KiB of memory each, 3 KiB where each has a host of its own.
     lookahead: int = Field(default=50_000, ge=1)
     #: Finished bodies waiting for the consumer: no new exchange starts while they weigh more than this.
     max_buffered_bytes: int = Field(default=256 * 1024 * 1024, ge=1)

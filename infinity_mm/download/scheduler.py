@@ -200,12 +200,12 @@ class Scheduler:
         now = self._loop.time()
         if began >= origin.failed_at:
             origin.failures += 1
+            origin.failed_at = now
             if fault.reason == "http_rate_limited":
                 host.limit = max(1, host.limit // 2)
-        origin.failed_at = now
         if not fault.transient or origin.failures >= self._policy.host_failures:
-            times = f"{origin.failures} failures in a row" if fault.transient else "this"
-            origin.given_up = replace(fault, detail=f"{origin.name} given up after {times}: {fault.detail}")
+            times = f" given up after {origin.failures} failures in a row" if fault.transient else ""
+            origin.given_up = replace(fault, detail=f"{origin.name}{times}: {fault.detail}")
             self._flush(host, origin)
         else:
             pause = self._pause(origin.name, origin.failures, fault.retry_after)

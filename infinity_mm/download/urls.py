@@ -82,7 +82,7 @@ def parse_url(given: str) -> Target:
     path = _escape(_UNSAFE_PATH, path) or "/"
     if _DOTS.search(path):
         path = _without_dots(path)
-    if query is not None:
+    if query:  # a bare "?" is not sent
         path = f"{path}?{_escape(_UNSAFE_QUERY, query)}"
     return Target(scheme, host, port, path)
 
@@ -99,7 +99,7 @@ def redirect_url(source: Target, location: str) -> Target:
 def _authority(authority: str, scheme: str) -> tuple[str, int]:
     if authority.startswith("["):
         name, bracket, rest = authority[1:].partition("]")
-        if not bracket or ":" not in name or (rest and not rest.startswith(":")):
+        if not bracket or ":" not in name or "%" in name or (rest and not rest.startswith(":")):
             raise InvalidUrl(f"{authority!r} is no address in brackets")
         digits = rest[1:]
     else:

@@ -5,7 +5,7 @@ import pytest
 from tests.download.server import Server
 
 
-@pytest.fixture()
+@pytest.fixture
 def server() -> Iterator[Server]:
     running = Server()
     yield running

@@ -155,7 +155,7 @@ class Server:
                 headers = dict(line.split(": ", 1) for line in head[1:] if line)
                 path, host = head[0].split(" ")[1], headers["Host"].split(":")[0]
                 await self._answer(Seen(time.monotonic(), host, path, headers), writer)
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
             pass
         finally:
             writer.close()
@@ -181,7 +181,7 @@ QUICK = DownloadPolicy(
     dns_timeout=0.5,
     connect_timeout=0.5,
     idle_timeout=0.4,
-    total_timeout=1.5,
+    total_timeout=0.8,
     max_bytes=100_000,
 )
 
@@ -199,7 +199,9 @@ def policy(*names: str, **changes: object) -> DownloadPolicy:
     return DownloadPolicy.model_validate(QUICK.model_dump() | {"allow_hosts": allow} | changes)
 
 
-def fetch(urls: Iterable[str | Request], rules: DownloadPolicy, names: dict[str, list[str]] | None = None) -> list[Outcome]:
+def fetch(
+    urls: Iterable[str | Request], rules: DownloadPolicy, names: dict[str, list[str]] | None = None
+) -> list[Outcome]:
     """Fetch from the server; `names` are further names with their addresses."""
     requests = [Request(url) if isinstance(url, str) else url for url in urls]
     return list(fetch_all(requests, rules, resolver=Names(names or {})))
