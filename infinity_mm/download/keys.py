@@ -53,7 +53,7 @@ class HostRange:
     @staticmethod
     def cut(urls: int, per_range: int) -> tuple[HostRange, ...]:
         """Return the ranges, a power of two of them, that hold about `per_range` of `urls` URLs each."""
-        depth = min(BITS, max(0, (-(-urls // per_range) - 1).bit_length()))
+        depth = min(BITS, (-(-max(urls, 1) // per_range) - 1).bit_length())
         return tuple(HostRange(f"{number:0{depth}b}" if depth else "") for number in range(1 << depth))
 
     @staticmethod

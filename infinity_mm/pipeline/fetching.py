@@ -153,7 +153,7 @@ def fetch_partition(task: FetchTask, fetch: Fetch = fetch_all) -> None:
     sums = Sums(todo=due.num_rows)
     writer = ShardWriter(store, task.folder, task.round, task.params, earlier)
     if due.num_rows:
-        with closing(iter(fetch(_requests(due), task.params))) as outcomes:  # type: ignore[type-var]
+        with closing(fetch(_requests(due), task.params)) as outcomes:  # type: ignore[type-var]
             for stats in writer.write(outcomes):
                 sums = sums.plus(stats)
                 store.at(f"{FETCHING}/{task.hosts.folder}.json").write_bytes(sums.model_dump_json().encode())
