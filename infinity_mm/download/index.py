@@ -46,19 +46,21 @@ def shards_of(shards: Iterable[str], hosts: HostRange) -> tuple[str, ...]:
     return tuple(shard for shard in shards if hosts.meets(HostRange.of_folder(shard.split("/")[1])))
 
 
-def read_outcomes(store: Store, shards: Sequence[str], hosts: HostRange) -> pa.Table:
-    """Return how each URL of the range ended, as `INDEX`: content where there ever was any, else the last failure.
+def read_outcomes(store: Store, shards: Sequence[str], hosts: HostRange, columns: Sequence[str]) -> pa.Table:
+    """Return how each URL of the range ended: content where there ever was any, else the last failure.
 
-    `tar` is relative to the run folder here. One row per URL, ordered by `url_hash`; memory grows with the URLs of the
-    range, about 0.5 KiB each, not with their content.
+    The columns are `url_hash`, `reason`, `round`, `tar` (relative to the run folder here) and those asked for. One row
+    per URL, ordered by `url_hash`; memory grows with the URLs of the range, not with their content.
     """
     first, stop = hosts.buckets
-    tables = [INDEX.empty_table()]
+    wanted = {"url_hash", "reason", "round", "tar", *columns}
+    schema = pa.schema([field for field in INDEX if field.name in wanted])
+    tables = [schema.empty_table()]
     for shard in shards:
-        table = store.read(f"{shard}.parquet", None, [("bucket", ">=", first), ("bucket", "<", stop)])
+        table = store.read(f"{shard}.parquet", schema.names, [("bucket", ">=", first), ("bucket", "<", stop)])
         folder = shard.rpartition("/")[0]
         full = pc.binary_join_element_wise(folder, table.column("tar"), "/")
-        tables.append(table.set_column(table.schema.get_field_index("tar"), "tar", full).cast(INDEX))
+        tables.append(table.set_column(table.schema.get_field_index("tar"), "tar", full).cast(schema))
     attempts = pa.concat_tables(tables)
     attempts = attempts.append_column("failed", pc.is_valid(attempts.column("reason")))
     attempts = attempts.sort_by(

@@ -122,13 +122,14 @@ class ShardWriter:
             yield self._shard(first, source)
 
     def _shard(self, first: Outcome, source: Iterator[Outcome]) -> ShardStats:
+        policy = judgement(self.params)
         path = f"{self.folder}/{self.round:04d}-{uuid.uuid4().hex[:12]}"
         began = time.monotonic()
         rows: list[dict[str, Any]] = []
         with self.store.at(f"{path}.tar").write_whole() as stream:
             tar = _Tar(stream)
             for outcome in chain([first], source):
-                rows.append(self._row(outcome, tar, path.rpartition("/")[2]))
+                rows.append(self._row(outcome, tar, path.rpartition("/")[2], policy))
                 if self._is_full(len(rows), tar.position, time.monotonic() - began):
                     break
             tar.close()
@@ -142,7 +143,7 @@ class ShardWriter:
         params = self.params
         return urls >= params.shard_urls or size >= params.shard_bytes or seconds >= params.shard_seconds
 
-    def _row(self, outcome: Outcome, tar: _Tar, shard: str) -> dict[str, Any]:
+    def _row(self, outcome: Outcome, tar: _Tar, shard: str, policy: str) -> dict[str, Any]:
         earlier = self.earlier.get(outcome.url)
         name = url_hash(outcome.url)
         row: dict[str, Any] = {
@@ -158,7 +159,7 @@ class ShardWriter:
             "content_type": _clean(outcome.content_type),
             "requests": outcome.requests,
             "seconds": outcome.seconds,
-            "policy": judgement(self.params),
+            "policy": policy,
         }
         content = outcome.content
         if outcome.reason is None and content is None:

@@ -41,6 +41,9 @@ STAGE = "fetch"
 #: A fetching process waits most of the time, but unpacks, hashes and writes: two to a core.
 RESOURCES = Resources(cpus=0.5)
 
+#: What a round must know of earlier ones.
+_KNOWN = ("url", "attempts", "detail", "policy")
+
 Fetch = Callable[[Iterable[Request], DownloadPolicy], Iterator[Outcome]]
 
 
@@ -149,7 +152,7 @@ def fetch_partition(task: FetchTask, fetch: Fetch = fetch_all) -> None:
     shards = tuple(sorted(own.union(task.shards)))
     wanted = read_wanted(store, task.wanted, task.hosts).select(["url_hash", "url"])
     wanted = wanted.group_by(["url_hash", "url"]).aggregate([]).sort_by("url_hash")
-    due, earlier = select_due(wanted, read_outcomes(store, shards, task.hosts), task)
+    due, earlier = select_due(wanted, read_outcomes(store, shards, task.hosts, _KNOWN), task)
     sums = Sums(todo=due.num_rows)
     writer = ShardWriter(store, task.folder, task.round, task.params, earlier)
     if due.num_rows:
@@ -161,7 +164,7 @@ def fetch_partition(task: FetchTask, fetch: Fetch = fetch_all) -> None:
         raise StageError(f"{due.num_rows} URLs were handed to the client, {sums.urls} came back; this is a bug")
     own = {f"{task.folder}/{n.removesuffix('.parquet')}" for n in store.at(task.folder).files() if _is_index(n)}
     shards = tuple(sorted(own.union(task.shards)))
-    failed = _failures(wanted, read_outcomes(store, shards, task.hosts))
+    failed = _failures(wanted, read_outcomes(store, shards, task.hosts, ["policy"]))
     state = Settled(round=task.round, failed=failed, shards=shards)
     store.at(task.output).write_bytes(state.model_dump_json().encode())
 

@@ -101,7 +101,7 @@ def answer_wanted(task: OutcomesTask) -> None:
     """Join the wanted URLs of a range of hosts with what is stored about them."""
     store = Store(Location(task.work))
     wanted = read_wanted(store, task.wanted, task.hosts)
-    known = read_outcomes(store, task.shards, task.hosts)
+    known = read_outcomes(store, task.shards, task.hosts, ["url", *_ANSWER])
     place = pc.index_in(wanted.column("url_hash"), value_set=known.column("url_hash").combine_chunks())
     asked = pc.is_valid(place)
     found = known.select(_ANSWER).take(place.filter(asked))

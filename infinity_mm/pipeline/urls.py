@@ -111,7 +111,8 @@ def collect_urls(task: UrlsTask) -> None:
     for raw in islice(source.reader.read(Location(task.root), task.cut.split), task.cut.take):
         sample = None if raw.row is None else source.parse(raw.row)
         if isinstance(sample, Sample):
-            found.update((ref.url, ref.checksum) for ref in sample.images if ref.url and is_storable(ref.url))
+            given = ((ref.url, ref.checksum) for ref in sample.images)
+            found.update((url, checksum) for url, checksum in given if url is not None and is_storable(url))
     rows = [
         {
             "url_hash": url_hash(url),

@@ -1,3 +1,5 @@
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ def test_the_ranges_cover_all_buckets_once(urls, per_range):
     ranges = HostRange.cut(urls, per_range)
     assert ranges[0].buckets[0] == 0
     assert ranges[-1].buckets[1] == 1 << BITS
-    assert all(left.buckets[1] == right.buckets[0] for left, right in zip(ranges, ranges[1:], strict=False))
+    assert all(left.buckets[1] == right.buckets[0] for left, right in itertools.pairwise(ranges))
     assert len(ranges) == 1 << BITS or len(ranges) * per_range >= urls
     assert len(ranges) == 1 or (len(ranges) // 2) * per_range < urls
 

@@ -11,7 +11,7 @@ from infinity_mm.download.index import clean_up, read_outcomes, shards_of
 from infinity_mm.download.keys import HostRange, url_hash
 from infinity_mm.download.params import DownloadParams
 from infinity_mm.download.request import Outcome
-from infinity_mm.download.shard import Earlier, ShardWriter
+from infinity_mm.download.shard import INDEX, Earlier, ShardWriter
 from infinity_mm.errors import StoreError
 from infinity_mm.fs import Location
 from infinity_mm.store import Store
@@ -39,7 +39,7 @@ def write(store, outcomes, number=1, earlier=None, **params):
 
 
 def outcomes_of(store):
-    return {row["url"][7:-7]: row for row in read_outcomes(store, clean_up(store), ALL).to_pylist()}
+    return {row["url"][7:-7]: row for row in read_outcomes(store, clean_up(store), ALL, INDEX.names).to_pylist()}
 
 
 def test_bodies_lie_in_a_plain_tar_at_the_offset_that_the_index_names(store):
@@ -52,7 +52,9 @@ def test_bodies_lie_in_a_plain_tar_at_the_offset_that_the_index_names(store):
     found = outcomes_of(store)
     with tarfile.open(store.at(f"{shard}.tar").path) as tar:
         names = tar.getnames()
-    assert names == [f"{url_hash(f'http://{n}.test/x')}.{e}" for n, e in zip("abcd", ("png", "jpg", "bin", "bin"), strict=True)]
+    assert names == [
+        f"{url_hash(f'http://{n}.test/x')}.{e}" for n, e in zip("abcd", ("png", "jpg", "bin", "bin"), strict=True)
+    ]
     for name, body in bodies.items():
         row = found[name]
         assert raw[row["offset"] : row["offset"] + row["size"]] == body
@@ -130,7 +132,9 @@ def test_a_range_reads_its_own_hosts_from_shards_of_other_ranges(store):
     write(store, [got(f"h{n}") for n in range(40)])
     shards = clean_up(store)
     halves = [HostRange("0"), HostRange("1")]
-    found = [set(read_outcomes(store, shards_of(shards, half), half).column("url").to_pylist()) for half in halves]
+    found = [
+        set(read_outcomes(store, shards_of(shards, half), half, ["url"]).column("url").to_pylist()) for half in halves
+    ]
     assert not found[0] & found[1]
     assert len(found[0] | found[1]) == 40
     assert shards_of(["downloads/hosts-0/s", "downloads/hosts-10/s"], HostRange("1")) == ("downloads/hosts-10/s",)

@@ -140,6 +140,7 @@ def test_one_url_in_two_sources_is_fetched_once_and_all_rows_are_accounted_for(w
     assert {stage.name for stage in manifest.stages} >= {"urls", "wanted", "fetch", "outcomes", "resolve"}
 
 
+@pytest.mark.slow
 def test_a_404_that_becomes_a_200_remakes_the_part_of_its_row_alone(web, write_rows, tmp_path):
     serve(web, 12)
     recipe = recipe_of(tmp_path, {"probe_pairs": write_rows("pairs", pairs(web, range(13)))})
@@ -163,6 +164,7 @@ def test_a_404_that_becomes_a_200_remakes_the_part_of_its_row_alone(web, write_r
     assert not asked(web), "what is there serves other rows as well"
 
 
+@pytest.mark.slow
 def test_passing_failures_are_asked_for_once_a_run_and_offline_runs_ask_for_nothing(web, write_rows, tmp_path):
     serve(web, 6)
     web.routes[HOST, "/6.png"] = reply(b"busy", 500)
@@ -204,7 +206,10 @@ def test_a_killed_download_goes_on_with_the_rest(web, write_rows, tmp_path):
     recipe = recipe_of(tmp_path, {"probe_pairs": write_rows("pairs", pairs(web, range(42)))})
     work = tmp_path / "work"
     started = subprocess.Popen(
-        command("run", recipe, "--work", work), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command("run", recipe, "--work", work),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 90
     while len([*work.glob("downloads/*/*.parquet")]) < 3 and time.monotonic() < deadline:
@@ -230,6 +235,7 @@ def test_a_killed_download_goes_on_with_the_rest(web, write_rows, tmp_path):
     assert digest_of(work, folders) == digest_of(calm, folders)
 
 
+@pytest.mark.slow
 def test_the_command_line(web, write_rows, tmp_path):
     serve(web, 5)
     web.routes[HOST, "/5.png"] = reply(JPEG[:4] + b"no picture at all")
@@ -241,11 +247,16 @@ def test_the_command_line(web, write_rows, tmp_path):
     assert "URLs begun" in first.stderr
     assert not (work / "records").exists()
     assert asked(web).total() == 7
-    done = infinity_mm("ingest", "probe_pairs", "--root", root, "--work", work, "--no-download", "--workers", 1, "--json")
+    done = infinity_mm(
+        "ingest", "probe_pairs", "--root", root, "--work", work, "--no-download", "--workers", 1, "--json"
+    )
     assert done.returncode == 0, done.stderr
     manifest = json.loads(done.stdout)
     assert manifest["books"]["probe_pairs"]["kept"] == 5
-    assert manifest["books"]["probe_pairs"]["quarantined"] == {"ingest.download_failed": 1, "ingest.undecodable_image": 1}
+    assert manifest["books"]["probe_pairs"]["quarantined"] == {
+        "ingest.download_failed": 1,
+        "ingest.undecodable_image": 1,
+    }
     assert manifest["download"]["downloaded"] == 6
     assert not asked(web)
     status = json.loads(infinity_mm("status", work, "--json").stdout)

@@ -9,6 +9,7 @@ from infinity_mm.download.index import clean_up, read_outcomes, shards_of
 from infinity_mm.download.keys import HostRange, bucket_of, host_of, url_hash
 from infinity_mm.download.params import DownloadParams
 from infinity_mm.download.request import Outcome
+from infinity_mm.download.shard import INDEX
 from infinity_mm.errors import StageError
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.fetching import FetchTask, Round, Settled, fetch_partition, forget_unsettled
@@ -123,7 +124,7 @@ def test_after_a_kill_only_the_rest_is_fetched_and_failures_are_not_asked_again_
 
 
 def test_failures_alone_are_tried_again_in_the_next_round(store):
-    failing = {u: r for u, r in zip(urls(9), ("timeout", "http_not_found", "robots_disallowed") * 3, strict=True)}
+    failing = dict(zip(urls(9), ("timeout", "http_not_found", "robots_disallowed") * 3, strict=True))
     wanted = want(store, urls(12))
     fetch(store, [wanted], Web(failing))
 
@@ -137,7 +138,7 @@ def test_failures_alone_are_tried_again_in_the_next_round(store):
     assert asked() == {"timeout"}
     assert asked(respect_robots=False) == {"timeout", "robots_disallowed"}
     assert asked(retry="all") == {"timeout", "http_not_found", "robots_disallowed"}
-    rows = read_outcomes(store, clean_up(store), ALL).to_pylist()
+    rows = read_outcomes(store, clean_up(store), ALL, INDEX.names).to_pylist()
     attempts = {failing[row["url"]]: row["attempts"] for row in rows if row["url"] in failing}
     assert attempts == {"timeout": 4, "http_not_found": 2, "robots_disallowed": 3}
     assert {row["detail"] for row in rows if row["reason"]} == {"try 1"}
