@@ -58,7 +58,7 @@ class LedgerRow(Frozen):
     stage: str | None = None
     #: snake_case, without numbers; null for a kept row.
     reason: str | None = Field(default=None, pattern=r"^[a-z]+(_[a-z]+)*$")
-    #: The value that decided.
+    #: The value that decided; for a kept row, the optional pictures that it does without.
     detail: str | None = None
     #: For a duplicate, the row that was kept instead.
     winner: str | None = None
@@ -77,6 +77,8 @@ class SourceBooks(Frozen):
     notes: dict[str, int] = Field(default_factory=dict)
     #: Bytes of the original pictures of kept rows.
     image_bytes: int = 0
+    #: Optional pictures that kept rows do without.
+    images_lost: int = 0
 
 
 @dataclass

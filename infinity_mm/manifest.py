@@ -50,6 +50,37 @@ class SynthesisReport(Frozen):
     gpus: float
 
 
+class HostFailures(Frozen):
+    """One host that failed often."""
+
+    #: "" for URLs that name none.
+    host: str
+    #: URLs that failed.
+    urls: int
+    #: Reason -> URLs.
+    failed: dict[str, int]
+
+
+class DownloadReport(Frozen):
+    """How the pictures that are given by URL ended, over all runs of the folder; URLs are counted once."""
+
+    #: Pictures of rows that are given by URL.
+    references: int
+    #: Distinct URLs among them; `urls` = `downloaded` + all failed + `not_downloaded`.
+    urls: int
+    #: `references` - `urls`: fetches that were not needed.
+    repeats_saved: int
+    downloaded: int
+    #: Of the downloaded content.
+    bytes: int
+    #: Reason -> URLs.
+    failed: dict[str, int]
+    #: Never asked for.
+    not_downloaded: int
+    #: The ten hosts with most failures.
+    worst_hosts: tuple[HostFailures, ...]
+
+
 class Manifest(Frozen):
     """`manifest.json` of a run folder."""
 
@@ -67,6 +98,8 @@ class Manifest(Frozen):
     stages: tuple[StageReport, ...]
     exports: tuple[ExportReport, ...]
     synthesis: SynthesisReport | None
+    #: None where no source gives pictures by URL.
+    download: DownloadReport | None = None
     #: Wall time of this run, seconds; peak resident memory of the driver, bytes.
     seconds: float
     driver_peak_bytes: int

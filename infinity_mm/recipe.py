@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from infinity_mm.dedup.params import DedupParams
+from infinity_mm.download.params import DownloadParams
 from infinity_mm.errors import RecipeError, StoreError
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
@@ -80,6 +81,8 @@ class Recipe(Frozen):
     name: Name
     seed: int = 17
     sources: tuple[SourceUse, ...] = Field(min_length=1)
+    #: Manners and storage of the download of pictures that sources give by URL.
+    download: DownloadParams = DownloadParams()
     filters: tuple[FilterUse, ...] = ()
     dedup: DedupParams = DedupParams()
     synth: SynthParams | None = None

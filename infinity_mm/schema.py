@@ -59,6 +59,8 @@ INGEST_ATTRIBUTES = pa.schema(
         pa.field("category", pa.string(), nullable=False),
         # What had to be mended to read the row, e.g. "suffix_mismatch", "placeholder_inserted".
         pa.field("notes", pa.list_(pa.string()), nullable=False),
+        # Optional pictures that the row does without, as "reason: detail"; not among the lists below.
+        pa.field("images_lost", pa.list_(pa.string()), nullable=False),
         pa.field("width", pa.list_(pa.int32()), nullable=False),  # pixels
         pa.field("height", pa.list_(pa.int32()), nullable=False),  # pixels
         pa.field("mode", pa.list_(pa.string()), nullable=False),  # Pillow's mode of the stored picture

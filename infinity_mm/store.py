@@ -66,14 +66,30 @@ class Store:
             self.at(f"{folder}/{name}").delete()
         return len([name for name in gone if not name.startswith(ASIDE)])
 
-    def read(self, path: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read a part, or some columns of it; raises `StoreError` where it is absent or damaged."""
+    def read(
+        self, path: str, columns: Sequence[str] | None = None, where: Sequence[tuple[str, str, Any]] | None = None
+    ) -> pa.Table:
+        """Read a part, or some columns of it; raises `StoreError` where it is absent or damaged.
+
+        `where` are conditions such as ``("bucket", ">=", 3)`` that all must hold; row groups whose statistics
+        exclude them are not read.
+        """
         location = self.at(path)
         try:
             with location.open_input() as stream:
-                return pq.read_table(stream, columns=None if columns is None else list(columns), use_threads=False)
+                return pq.read_table(
+                    stream,
+                    columns=None if columns is None else list(columns),
+                    use_threads=False,
+                    filters=list(where) if where else None,
+                )
         except (OSError, pa.ArrowInvalid) as error:
             raise StoreError(f"cannot read {location}: {error}; delete that file and run again") from error
+
+    def rows(self, path: str) -> int:
+        """Return the number of rows of a part, from its footer."""
+        with self.at(path).open_input() as stream:
+            return int(pq.read_metadata(stream).num_rows)
 
     def read_row(self, path: str, row: int) -> tuple[dict[str, Any], list[bytes | None]]:
         """Return one record of a part, without pixels, and its pictures; loads only its row group."""
@@ -86,10 +102,10 @@ class Store:
         data: list[bytes | None] = found.pop("image_bytes")
         return found, data
 
-    def write(self, path: str, table: pa.Table) -> None:
+    def write(self, path: str, table: pa.Table, group_rows: int = 64 * 1024) -> None:
         """Write a part of small columns, whole or not at all."""
         with self.at(path).write_whole() as stream:
-            pq.write_table(table, stream, compression="zstd", row_group_size=64 * 1024)
+            pq.write_table(table, stream, compression="zstd", row_group_size=group_rows)
 
     @contextmanager
     def writer(self, path: str, schema: pa.Schema) -> Iterator[GroupWriter]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from infinity_mm.cli.options import console, json_option, print_json, ray_options, work_option
+from infinity_mm.cli.options import (
+    console,
+    json_option,
+    no_download_option,
+    policy_option,
+    print_json,
+    ray_options,
+    work_option,
+)
 
 
 @click.command()
@@ -13,6 +21,8 @@ from infinity_mm.cli.options import console, json_option, print_json, ray_option
 @work_option(required=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows.")
 @click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
+@no_download_option
+@policy_option
 @ray_options
 @json_option
 def ingest(
@@ -21,6 +31,8 @@ def ingest(
     work: str,
     limit: int | None,
     files: tuple[str, ...],
+    no_download: bool,
+    policy: tuple[str, ...],
     address: str | None,
     workers: int | None,
     as_json: bool,
@@ -28,17 +40,22 @@ def ingest(
     """Read one SOURCE into unified records, alone: WORK/records/SOURCE/part-*.parquet.
 
     Rows that cannot be read go to WORK/quarantine/SOURCE/ with a reason. `infinity-mm sources` lists
-    the sources; `infinity-mm sources SOURCE` says which files it expects.
+    the sources; `infinity-mm sources SOURCE` says which files it expects. Pictures that a source gives by URL are
+    downloaded first, each once, to WORK/downloads/; the same command again asks for what failed.
     """
-    from infinity_mm.cli.tables import books_table
+    from infinity_mm.cli.tables import books_table, download_table
+    from infinity_mm.download.params import parse_params
     from infinity_mm.fs import Location
     from infinity_mm.pipeline.ingest_only import ingest_only
     from infinity_mm.pipeline.run import RunOptions
     from infinity_mm.recipe import SourceUse
 
     use = SourceUse(name=source, root=Location.of(root).uri, limit=limit, files=files, max_quarantined=1.0)
-    manifest = ingest_only(use, Location.of(work), RunOptions(address, workers))
+    download = parse_params(policy, enabled=not no_download)
+    manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
     else:
         console().print(books_table(manifest))
+        if manifest.download is not None:
+            console().print(download_table(manifest.download))

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "infinity_mm.cli.run",
     "plan": "infinity_mm.cli.plan",
     "ingest": "infinity_mm.cli.ingest",
+    "download": "infinity_mm.cli.download",
     "sources": "infinity_mm.cli.sources",
     "status": "infinity_mm.cli.status",
     "explain": "infinity_mm.cli.explain",

@@ -40,6 +40,23 @@ def set_option(command: F) -> F:
     )(command)
 
 
+def policy_option(command: F) -> F:
+    """Add ``--policy``."""
+    return click.option(
+        "--policy",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Manners of the download, as under a recipe's key download, e.g. --policy retry=all; repeatable.",
+    )(command)
+
+
+def no_download_option(command: F) -> F:
+    """Add ``--no-download``."""
+    return click.option(
+        "--no-download", is_flag=True, help="Fetch nothing: use what was downloaded before, quarantine the rest."
+    )(command)
+
+
 def json_option(command: F) -> F:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")(command)

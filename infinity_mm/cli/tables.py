@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from infinity_mm.fs import Location
-from infinity_mm.manifest import Manifest
+from infinity_mm.manifest import DownloadReport, Manifest
 
 
 def books_table(manifest: Manifest) -> Table:
@@ -25,9 +25,31 @@ def books_table(manifest: Manifest) -> Table:
         size += book.image_bytes
         reasons = [f"{reason} {count}" for reason, count in {**book.dropped, **book.quarantined}.items()]
         reasons += [f"({note} {count})" for note, count in book.notes.items()]
+        if book.images_lost:
+            reasons.append(f"(optional pictures lost {book.images_lost})")
         table.add_row(source, *(f"{n:,}" for n in numbers), f"{book.image_bytes / 1e6:,.1f}", "  ".join(reasons))
     table.add_section()
     table.add_row("all", *(f"{n:,}" for n in totals), f"{size / 1e6:,.1f}", "every row is in exactly one column")
+    return table
+
+
+def download_table(report: DownloadReport) -> Table:
+    """Return how the URLs of a folder ended, one line per outcome and a total."""
+    title = f"downloads: {report.references:,} pictures by URL, {report.repeats_saved:,} repeats not fetched"
+    table = Table(title=title, title_justify="left")
+    table.add_column("outcome", no_wrap=True)
+    for name in ("URLs", "share", "MB"):
+        table.add_column(name, justify="right")
+    table.add_column("most at these hosts", overflow="fold")
+    lines = [("downloaded", report.downloaded), *sorted(report.failed.items(), key=lambda item: (-item[1], item[0]))]
+    if report.not_downloaded:
+        lines.append(("not downloaded", report.not_downloaded))
+    for name, count in lines:
+        hosts = [f"{host.host or '(none)'} {host.failed[name]}" for host in report.worst_hosts if name in host.failed]
+        size = f"{report.bytes / 1e6:,.1f}" if name == "downloaded" else ""
+        table.add_row(name, f"{count:,}", f"{count / max(report.urls, 1):.1%}", size, "  ".join(hosts[:4]))
+    table.add_section()
+    table.add_row("all", f"{report.urls:,}", "", "", "every distinct URL is in exactly one line")
     return table
 
 

@@ -2,6 +2,7 @@
 
 How a record travels::
 
+    splits ─ urls, fetch, resolve ─> downloads/     (sources that give pictures by URL; see `downloading`)
     raw files ─ plan ─> splits ─ ingest ─> records/            (image bytes, first time)
                                    │        attributes/ingest/  (what decoding measured)
                                    └──────> quarantine/         (rows that could not be read, and why)

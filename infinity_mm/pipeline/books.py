@@ -16,12 +16,13 @@ from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_unit
 from infinity_mm.ledger import LEDGER, SourceBooks, balance, draw_books
 from infinity_mm.pipeline.ingest import IngestTask
+from infinity_mm.pipeline.losses import describe_losses
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store
 
 MIXTURE_VERSION = 1
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 
 MIXED = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string()), pa.field("detail", pa.string())]
@@ -155,14 +156,20 @@ def run_ledger(
 
 
 def write_ledger(task: LedgerTask) -> None:
-    """Join verdicts and quarantine of one part into ledger rows: records first, then quarantine."""
+    """Join verdicts and quarantine of one part into ledger rows: records first, then quarantine.
+
+    The detail of a kept row says which of its pictures it does without, if any.
+    """
     store = Store(Location(task.work))
     rows = outcomes(store, task.fate)
     source = task.fate.part.source
     if task.fate.ingested:
         references = store.read(task.fate.part.records, ["source_ref"]).column("source_ref").to_pylist()
-        for row, reference in zip(rows, references, strict=True):
+        losses = store.read(task.fate.part.ingest, ["images_lost"]).column("images_lost").to_pylist()
+        for row, reference, images_lost in zip(rows, references, losses, strict=True):
             row |= {"source": source, "source_ref": reference}
+            if row["outcome"] == "kept":
+                row["detail"] = describe_losses(images_lost)
         for lost in store.read(task.fate.part.quarantine).to_pylist():
             rows.append({name: lost.get(name) for name in LEDGER.names} | {"outcome": "quarantined", "winner": None})
     else:
@@ -229,16 +236,22 @@ def close_books(
     books = {name: SourceBooks(rows=0, kept=0) for name in sorted(expected)} | draw_books(ledger)
     notes: dict[str, Counter[str]] = {}
     sizes: Counter[str] = Counter()
+    images_lost: Counter[str] = Counter()
     for fate in fates:
-        table = store.read(fate.part.ingest, ["id", "notes", "file_bytes"])
+        table = store.read(fate.part.ingest, ["id", "notes", "file_bytes", "images_lost"])
         kept = {row["id"] for row in store.read(ledgers[fate.part]).to_pylist() if row["outcome"] == "kept"}
         for row in table.to_pylist():
             notes.setdefault(fate.part.source, Counter()).update(row["notes"])
             if row["id"] in kept and fate.ingested:
                 sizes[fate.part.source] += sum(row["file_bytes"])
+                images_lost[fate.part.source] += len(row["images_lost"])
     return {
         source: book.model_copy(
-            update={"notes": dict(sorted(notes.get(source, Counter()).items())), "image_bytes": sizes[source]}
+            update={
+                "notes": dict(sorted(notes.get(source, Counter()).items())),
+                "image_bytes": sizes[source],
+                "images_lost": images_lost[source],
+            }
         )
         for source, book in sorted(books.items())
     }

@@ -86,6 +86,8 @@ def preview(recipe: Recipe, work: Location) -> Preview:
         if store.at(task.output).exists():
             parts = make_tasks(work, use, source, read_plan(store, task.output))
             done = len(parts) - len(unfinished(store, parts))
+            if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
+                done = min(len(parts), len(store.at(f"records/{use.name}").files()))
             line = line.model_copy(
                 update={"rows": sum(part.take for part in parts), "partitions": len(parts), "done": done}
             )

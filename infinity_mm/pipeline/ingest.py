@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePosixPath
@@ -11,11 +11,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from infinity_mm.download.fetched import Fetched, shown
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.images import ImageFacts, ImageFault, ImageLimits, measure_image
 from infinity_mm.ledger import QUARANTINE
+from infinity_mm.pipeline.losses import without_images
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.recipe import SourceUse
@@ -28,7 +30,7 @@ from infinity_mm.store import Store
 from infinity_mm.versions import computing
 
 #: Raised whenever ingestion itself would write other bytes for the same samples.
-VERSION = 1
+VERSION = 2
 STAGE = "ingest"
 #: Characters of a raw row that the quarantine keeps.
 SNIPPET = 4_096
@@ -46,6 +48,8 @@ class IngestTask:
     split: Split
     #: Raw rows to take from the split: fewer than it holds only where a limit cuts it.
     take: int
+    #: Where the split's URLs are resolved; None for sources without.
+    pictures: str | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -53,25 +57,68 @@ class IngestTask:
         return (self.part.quarantine, self.part.ingest, self.part.records)
 
 
-def make_tasks(work: Location, use: SourceUse, source: Source, plan: Plan) -> list[IngestTask]:
-    """Cut a source's plan into tasks; pure."""
+@dataclass(frozen=True)
+class Cut:
+    """One split and how many of its raw rows are taken."""
+
+    number: int
+    split: Split
+    #: Digest of the split's file.
+    digest: str
+    take: int
+
+
+def cut(use: SourceUse, plan: Plan) -> list[Cut]:
+    """Return the splits of a plan that the source's limit leaves, in order."""
     digests = dict(plan.files)
     left = use.limit
-    tasks = []
+    pieces = []
     for number, split in enumerate(plan.splits):
         take = split.rows if left is None else min(left, split.rows)
         if take == 0:
             break
+        pieces.append(Cut(number, split, digests[split.file], take))
+        left = None if left is None else left - take
+    return pieces
+
+
+def identity_of(source: Source, piece: Cut) -> tuple[list[object], list[object]]:
+    """Return what the samples of a split are a function of, for fingerprints."""
+    split = piece.split
+    return (
+        [source.card.name, source.version, source.reader.version, repr(source.reader)],
+        [split.file, piece.digest, split.start, split.stop, split.first, piece.take],
+    )
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The URLs of one split, resolved."""
+
+    path: str
+    #: Of the outcome of every URL: which content, or why none. Where the content is stored is no part of it.
+    digest: str
+
+
+def make_tasks(
+    work: Location, use: SourceUse, source: Source, plan: Plan, pictures: Mapping[int, Pictures] | None = None
+) -> list[IngestTask]:
+    """Cut a source's plan into tasks; pure. `pictures` are those of each split, by its number."""
+    tasks = []
+    for piece in cut(use, plan):
+        resolved = (pictures or {}).get(piece.number)
+        card = source.card
         name = fingerprint(
-            [STAGE, VERSION, source.card.name, source.version, source.reader.version, repr(source.reader)],
-            [source.card.license, source.card.category, source.card.language, list(source.image_roots)],
-            [split.file, digests[split.file], split.start, split.stop, split.first, take],
+            [STAGE, VERSION],
+            *identity_of(source, piece),
+            [card.license, card.category, card.language, list(source.image_roots)],
+            [] if resolved is None else [resolved.digest],
             ImageLimits(),
             computing("pillow"),
         )
-        part = Part(source.card.name, number, name)
-        tasks.append(IngestTask(work.uri, use.root, part, split, take))
-        left = None if left is None else left - take
+        path = None if resolved is None else resolved.path
+        part = Part(card.name, piece.number, name)
+        tasks.append(IngestTask(work.uri, use.root, part, piece.split, piece.take, path))
     return tasks
 
 
@@ -84,7 +131,8 @@ def ingest_split(task: IngestTask) -> None:
     """Read one split and write its records, measurements and quarantine."""
     store = Store(Location(task.work))
     source = load_source(task.part.source)
-    ingestor = Ingestor(source, ImageStore(Location(task.root), source.image_roots), ImageLimits())
+    fetched = None if task.pictures is None else Fetched(store, task.pictures)
+    ingestor = Ingestor(source, ImageStore(Location(task.root), source.image_roots, fetched), ImageLimits())
     rejected: list[dict[str, Any]] = []
     read = 0
     with (
@@ -106,6 +154,9 @@ def ingest_split(task: IngestTask) -> None:
                 f"{read} were read; the file changed meanwhile: run again"
             )
         store.write(task.part.quarantine, to_table(rejected, QUARANTINE))
+
+
+_Picture = tuple[ImageRef, bytes, ImageFacts]
 
 
 @dataclass(frozen=True)
@@ -132,36 +183,51 @@ class Ingestor:
         sample = self.source.parse(raw.row)
         if isinstance(sample, Quarantine):
             return self._reject(file, raw, sample)
-        pictures = list(self._pictures(sample))
-        for picture in pictures:
-            if isinstance(picture, Quarantine):
-                return self._reject(file, raw, replace(picture, source_id=sample.source_id))
-        found = [picture for picture in pictures if not isinstance(picture, Quarantine)]
-        made = self._assemble(file, raw, sample, found)
+        pictures, lost = self._pictures(sample)
+        if isinstance(lost, Quarantine):
+            return self._reject(file, raw, replace(lost, source_id=sample.source_id))
+        if lost:
+            left = without_images(sample, lost)
+            if isinstance(left, Quarantine):
+                return self._reject(file, raw, replace(left, source_id=sample.source_id))
+            sample = left
+        made = self._assemble(file, raw, sample, pictures, [fault for _, fault in sorted(lost.items())])
         fault_text = validate_records([made.record])[0]
         if fault_text is not None:
             return self._reject(file, raw, Quarantine("invalid_record", fault_text, sample.source_id))
         return made
 
-    def _pictures(self, sample: Sample) -> Iterator[tuple[ImageRef, bytes, ImageFacts] | Quarantine]:
-        for reference in sample.images:
-            data = self.images.resolve(reference)
-            if isinstance(data, Quarantine):
-                yield data
-                return
-            facts = measure_image(data, self.limits)
-            if isinstance(facts, ImageFault):
-                where = reference.uri or reference.path or "embedded picture"
-                yield Quarantine(facts.reason, f"{where}: {facts.detail}")
-                return
-            yield reference, data, facts
+    def _pictures(self, sample: Sample) -> tuple[list[_Picture], dict[int, Quarantine] | Quarantine]:
+        """Return the pictures that are there, and why the optional ones (by position) are not.
 
-    def _assemble(
-        self, file: str, raw: Raw, sample: Sample, pictures: list[tuple[ImageRef, bytes, ImageFacts]]
-    ) -> Made:
+        The first fault of a picture that the row cannot do without comes back in place of the latter.
+        """
+        found: list[_Picture] = []
+        lost: dict[int, Quarantine] = {}
+        for place, reference in enumerate(sample.images):
+            picture = self._picture(reference)
+            if not isinstance(picture, Quarantine):
+                found.append(picture)
+            elif reference.optional:
+                lost[place] = picture
+            else:
+                return found, picture
+        return found, lost
+
+    def _picture(self, reference: ImageRef) -> _Picture | Quarantine:
+        data = self.images.resolve(reference)
+        if isinstance(data, Quarantine):
+            return data
+        facts = measure_image(data, self.limits)
+        if isinstance(facts, ImageFault):
+            where = reference.uri or reference.path or shown(reference.url or "embedded picture")
+            return Quarantine(facts.reason, f"{where}: {facts.detail}")
+        return reference, data, facts
+
+    def _assemble(self, file: str, raw: Raw, sample: Sample, pictures: list[_Picture], lost: list[Quarantine]) -> Made:
         card = self.source.card
         facts = [fact for _, _, fact in pictures]
-        uris = [reference.uri or reference.path or "" for reference, _, _ in pictures]
+        uris = [reference.uri or reference.path or reference.url or "" for reference, _, _ in pictures]
         notes = [*sample.notes]
         if any(_suffix_lies(uri, fact.format) for uri, fact in zip(uris, facts, strict=True)):
             notes.append("suffix_mismatch")
@@ -184,7 +250,9 @@ class Ingestor:
             "parent": None,
             "extra": orjson.dumps(dict(sample.extra), option=orjson.OPT_SORT_KEYS, default=str).decode(),
         }
-        return Made(record, {"id": identity, "category": category, "notes": notes, **columns_of(facts)})
+        losses = [f.detail if f.reason == "download_failed" else f"{f.reason}: {f.detail}" for f in lost]
+        attributes = {"id": identity, "category": category, "notes": notes, "images_lost": losses}
+        return Made(record, attributes | columns_of(facts))
 
     def _reject(self, file: str, raw: Raw, fault: Quarantine) -> dict[str, Any]:
         name = self.source.card.name

@@ -6,12 +6,14 @@ import resource
 import time
 
 from infinity_mm.dedup.params import DedupParams
+from infinity_mm.download.params import DownloadParams
 from infinity_mm.engine import Engine
 from infinity_mm.errors import SourceError
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
-from infinity_mm.manifest import Manifest
+from infinity_mm.manifest import DownloadReport, Manifest
 from infinity_mm.pipeline.books import Fate, close_books, run_ledger
+from infinity_mm.pipeline.downloading import download_alone, run_downloads
 from infinity_mm.pipeline.ingest import make_tasks, run_ingest
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.planning import make_task, run_planning
@@ -24,21 +26,22 @@ from infinity_mm.store import Store
 from infinity_mm.versions import versions
 
 
-def ingest_only(use: SourceUse, work: Location, options: RunOptions) -> Manifest:
+def ingest_only(
+    use: SourceUse, work: Location, options: RunOptions, download: DownloadParams | None = None
+) -> Manifest:
     """Ingest one source into `work`, beside whatever other sources are there.
 
     Raises `SourceError` for an unknown source, a missing root, or a root without annotation files.
     """
     began = time.monotonic()
     source = load_source(use.name)
-    if not Location(use.root).is_dir():
-        raise SourceError(f"--root: no folder at {Location(use.root)}")
-    recipe = Recipe(name=f"ingest-{use.name}".replace("_", "-"), sources=(use,), dedup=DedupParams(mode="off"))
-    make_task(Store(work), use, recipe.partition_rows)  # without annotation files, fail before Ray starts
+    recipe = recipe_of(use, work, download)
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
-        plan = run_planning(context)[use.name]
-        tasks = make_tasks(work, use, source, plan)
+        plans = run_planning(context)
+        plan = plans[use.name]
+        downloads = run_downloads(context, plans)
+        tasks = make_tasks(work, use, source, plan, downloads.pictures.get(use.name))
         run_ingest(context, tasks)
         parts = [task.part for task in tasks]
         screens = run_screen(context, run_identity(context, parts), {part: {"ingest": part.ingest} for part in parts})
@@ -57,8 +60,36 @@ def ingest_only(use: SourceUse, work: Location, options: RunOptions) -> Manifest
             stages=tuple(context.stages),
             exports=(),
             synthesis=None,
+            download=downloads.report,
             seconds=round(time.monotonic() - began, 3),
             driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
         context.store.at("manifest.json").write_bytes(manifest.model_dump_json(indent=1).encode())
         return manifest
+
+
+def download_only(use: SourceUse, work: Location, options: RunOptions, download: DownloadParams) -> DownloadReport:
+    """Download the pictures that one source gives by URL into `work`, and ingest nothing.
+
+    Raises `SourceError` for a source that has none, and as `ingest_only` does.
+    """
+    if not load_source(use.name).downloads:
+        raise SourceError(f"{use.name} gives no pictures by URL: there is nothing to download; `infinity-mm ingest` it")
+    recipe = recipe_of(use, work, download)
+    with exclusive(work), Engine(options.address, options.workers) as engine:
+        context = Context(Store(work), engine, Reporter(options.quiet), recipe)
+        return download_alone(context, run_planning(context))
+
+
+def recipe_of(use: SourceUse, work: Location, download: DownloadParams | None) -> Recipe:
+    """Return the recipe of one source alone; raises `SourceError` where its root cannot be read."""
+    if not Location(use.root).is_dir():
+        raise SourceError(f"--root: no folder at {Location(use.root)}")
+    recipe = Recipe(
+        name=f"ingest-{use.name}".replace("_", "-"),
+        sources=(use,),
+        dedup=DedupParams(mode="off"),
+        download=download or DownloadParams(),
+    )
+    make_task(Store(work), use, recipe.partition_rows)  # without annotation files, fail before Ray starts
+    return recipe

@@ -19,6 +19,7 @@ from infinity_mm.pipeline.books import (
     run_mixture,
 )
 from infinity_mm.pipeline.deduplication import run_dedup
+from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
@@ -63,9 +64,11 @@ def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
 def _curate(context: Context, began: float) -> Manifest:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
+    downloads = run_downloads(context, plans)
     tasks: list[IngestTask] = []
     for use in recipe.sources:
-        tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name])
+        pictures = downloads.pictures.get(use.name)
+        tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name], pictures)
     tasks.sort(key=lambda task: task.part)
     run_ingest(context, tasks)
     check_quarantine(context, tasks)
@@ -98,6 +101,7 @@ def _curate(context: Context, began: float) -> Manifest:
         stages=tuple(context.stages),
         exports=exports,
         synthesis=synthesis,
+        download=downloads.report,
         seconds=round(time.monotonic() - began, 3),
         driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )

@@ -205,3 +205,5 @@ class Source:
     version: int = 1
     #: Folders or archives, relative to the root, in which `ImageRef.path` is looked up, in order.
     image_roots: tuple[str, ...] = ("",)
+    #: True where pictures are given by URL (`ImageRef.url`): they are downloaded before ingestion.
+    downloads: bool = False

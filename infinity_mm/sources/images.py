@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tarfile
 import zipfile
+from collections.abc import Callable
 from urllib.parse import unquote
 
 from infinity_mm.errors import StoreError
@@ -19,11 +20,17 @@ class ImageStore:
     """Resolves `ImageRef`s below a source's root; keeps archives open and folder listings at hand.
 
     `image_roots` are folders or archives relative to the root, tried in order. Links are followed: they
-    are the user's own, put there to share picture folders between sources.
+    are the user's own, put there to share picture folders between sources. `downloads` answers references by URL.
     """
 
-    def __init__(self, root: Location, image_roots: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        root: Location,
+        image_roots: tuple[str, ...],
+        downloads: Callable[[ImageRef], bytes | Quarantine] | None = None,
+    ) -> None:
         self._root = root
+        self._downloads = downloads
         self._image_roots = image_roots
         self._archives: dict[str, _Archive | None] = {}
         self._listings: dict[str, dict[str, list[str]]] = {}
@@ -33,6 +40,8 @@ class ImageStore:
         if reference.data is not None:
             return reference.data
         if reference.path is None:
+            if self._downloads is not None:
+                return self._downloads(reference)
             return Quarantine("download_failed", f"{reference.url} was not downloaded")
         name = (reference.path or "").replace("\\", "/")
         while name.startswith("./"):
