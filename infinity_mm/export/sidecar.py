@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import orjson
 
@@ -40,7 +40,7 @@ class ShardStats(Frozen):
 class Index(Frozen):
     """`index.json` of an export."""
 
-    format: str
+    format: Literal["webdataset", "parquet"]
     #: Of the recipe that made it.
     recipe_fingerprint: str
     samples: int
@@ -85,7 +85,9 @@ def count_sources(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
     return dict(sorted(Counter(row["source"] for row in rows).items()))
 
 
-def finish(folder: Location, kind: str, stats: Sequence[ShardStats], recipe_fingerprint: str) -> Index:
+def finish(
+    folder: Location, kind: Literal["webdataset", "parquet"], stats: Sequence[ShardStats], recipe_fingerprint: str
+) -> Index:
     """Write the export's index from its shards' sidecars."""
     sources: Counter[str] = Counter()
     for one in stats:

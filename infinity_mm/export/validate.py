@@ -20,7 +20,7 @@ from infinity_mm.export.sidecar import INDEX, Index, ShardStats
 from infinity_mm.fs import Location
 from infinity_mm.schema import RECORDS, validate_records
 
-Kind = Literal["work", "records", "webdataset", "parquet"]
+Kind = Literal["work", "records", "export"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,13 @@ class Findings:
 def detect(path: Location) -> Kind:
     """Return what a folder holds; raises `UsageError` for anything else."""
     if (path / INDEX).exists():
-        return (
-            "webdataset" if Index.model_validate_json((path / INDEX).read_bytes()).format == "webdataset" else "parquet"
-        )
+        return "export"
     if (path / "records").is_dir():
         return "work"
+    if path.uri.rpartition("/")[0].endswith("/exports"):
+        raise UsageError(
+            f"{path} has no {INDEX}: the export is unfinished; run its recipe again, or `infinity-mm export`"
+        )
     if any(name.endswith(".parquet") for name in path.files(recursive=True)):
         return "records"
     raise UsageError(
@@ -164,6 +166,8 @@ def _tar_keys(location: Location, stats: ShardStats, findings: Findings) -> list
                     if key in members:
                         findings.add(stats.shard, key, "members are not side by side; loaders would split the sample")
                     keys.append(key)
+                if suffix in members.get(key, {}):
+                    findings.add(stats.shard, key, f"has two members .{suffix}: the sample is repeated; export again")
                 handle = tar.extractfile(member)
                 members.setdefault(key, {})[suffix] = handle.read() if handle else b""
     except tarfile.ReadError as error:
@@ -201,6 +205,8 @@ def _read_back(folder: Location, index: Index, samples: int, findings: Findings)
     if not folder.is_local or importlib.util.find_spec(package) is None or findings.errors:
         findings.counts[f"{package}_not_tried"] += 1
         return
+    if not index.shards:
+        return  # nothing was kept: loaders refuse an empty list
     paths = [(folder / stats.shard).path for stats in index.shards]
     reader = read_tar_with_webdataset if package == "webdataset" else read_parquet_with_datasets
     seen = reader(paths)

@@ -219,6 +219,43 @@ def test_damaged_parquet_and_a_folder_of_something_else(work, tmp_path):
         validate(Location.of(tmp_path / "empty"))
 
 
+@pytest.mark.parametrize("kind", ["webdataset", "parquet"])
+def test_an_export_of_nothing_is_whole(tmp_path, kind):
+    finish(Location.of(tmp_path), kind, [], "recipe")
+    findings = validate(Location.of(tmp_path))
+    assert findings.errors == []
+    assert findings.counts["samples"] == 0
+
+
+@pytest.mark.parametrize("damage", ["{", '{"format": "zip", "shards": []}'])
+def test_a_damaged_index_is_named(work, tmp_path, damage):
+    write(work, "webdataset", Location.of(tmp_path / "out"))
+    (tmp_path / "out/index.json").write_text(damage)
+    assert faults(tmp_path / "out").startswith("index.json: is damaged")
+
+
+def test_a_sample_repeated_side_by_side_is_named(work, tmp_path):
+    out = tmp_path / "out"
+    write(work, "webdataset", Location.of(out))
+    shard = out / "shard-000000.tar"
+    whole = shard.read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(whole)) as source, tarfile.open(shard, "w") as target:
+        members = source.getmembers()
+        key = members[0].name.partition(".")[0]
+        first = [member for member in members if member.name.startswith(f"{key}.")]
+        for member in [*first, *members]:
+            target.addfile(member, source.extractfile(member))
+    assert "the sample is repeated" in faults(out)
+
+
+def test_an_unfinished_export_is_told_from_records(work, tmp_path):
+    out = tmp_path / "work/exports/pq"
+    write(work, "parquet", Location.of(out))
+    (out / "index.json").unlink()
+    with pytest.raises(UsageError, match="the export is unfinished"):
+        validate(Location.of(out))
+
+
 def test_records_with_a_changed_picture_or_a_repeated_id(work, tmp_path):
     store, rows = work
     assert validate(store.work / "records").errors == []
