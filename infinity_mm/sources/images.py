@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from urllib.parse import unquote
 
+import pyarrow as pa
+
 from infinity_mm.errors import StoreError
 from infinity_mm.fs import Location
+from infinity_mm.images import ImageLimits
 from infinity_mm.sources.base import ImageRef, Quarantine
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _ARCHIVES = (".zip", ".tar")
+#: A larger member is not unpacked: its picture would be refused for its size, and a bomb must not get that far.
+MEMBER_BYTES = ImageLimits().max_bytes
 
 
 class ImageStore:
@@ -62,7 +68,7 @@ class ImageStore:
         places = ", ".join(repr(place or ".") for place in self._image_roots)
         return Quarantine("missing_image", f"{name} is in none of {places} below {self._root}")
 
-    def _read(self, image_root: str, name: str) -> bytes | None:
+    def _read(self, image_root: str, name: str) -> bytes | Quarantine | None:
         if image_root.endswith(_ARCHIVES):
             archive = self._archive(image_root)
             return None if archive is None else archive.read(name)
@@ -102,9 +108,12 @@ class _Archive:
     """A zip or tar whose members are found by an index and read in place."""
 
     def __init__(self, location: Location) -> None:
+        self._name = location.name
         self._stream = location.open_input()
         self._zip: zipfile.ZipFile | None = None
         self._spans: dict[str, tuple[int, int]] = {}
+        #: Why nothing can be read from the archive; "" where something can.
+        self._problem = ""
         try:
             if location.name.endswith(".zip"):
                 self._zip = zipfile.ZipFile(self._stream)
@@ -113,20 +122,37 @@ class _Archive:
                     for member in tar:
                         if member.isfile():
                             self._spans[member.name.removeprefix("./")] = (member.offset_data, member.size)
-        except zipfile.BadZipFile as error:
-            raise StoreError(f"{location} is damaged: {error}; fetch it again") from error
+        except (zipfile.BadZipFile, pa.ArrowInvalid, NotImplementedError) as error:
+            self._problem = f"{location.name} is damaged or cut: {error}; fetch it again"
         except tarfile.ReadError:
             pass  # a cut tar still holds the members before the cut; the others will be reported as missing
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str) -> bytes | Quarantine | None:
+        if self._problem:
+            return Quarantine("malformed_archive", f"{name}: {self._problem}")
         if self._zip is not None:
-            try:
-                return self._zip.read(name)
-            except (KeyError, zipfile.BadZipFile):
-                return None
+            return self._inflate(self._zip, name)
         if name not in self._spans:
             return None
         offset, size = self._spans[name]
+        if size > MEMBER_BYTES:
+            return self._too_large(name, size)
         self._stream.seek(offset)
         data: bytes = self._stream.read(size)
         return data if len(data) == size else None
+
+    def _inflate(self, archive: zipfile.ZipFile, name: str) -> bytes | Quarantine | None:
+        try:
+            size = archive.getinfo(name).file_size
+        except KeyError:
+            return None
+        if size > MEMBER_BYTES:
+            return self._too_large(name, size)
+        try:
+            return archive.read(name)
+        # In turn: a wrong checksum or header, bad deflate data, a password, an unknown method, a cut file.
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, pa.ArrowInvalid) as error:
+            return Quarantine("malformed_archive", f"{name} in {self._name} cannot be unpacked: {error}")
+
+    def _too_large(self, name: str, size: int) -> Quarantine:
+        return Quarantine("image_too_large", f"{name} in {self._name}: {size} bytes > {MEMBER_BYTES}, not unpacked")

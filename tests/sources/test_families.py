@@ -353,3 +353,41 @@ def test_a_missing_picture_says_where_it_was_looked_for(tmp_path):
     result = ImageStore(Location.of(tmp_path), ("images", "")).resolve(ImageRef(path="no.jpg"))
     assert isinstance(result, Quarantine)
     assert (result.reason, "'images'" in result.detail) == ("missing_image", True)
+
+
+def reason_of(store, name):
+    found = store.resolve(ImageRef(path=name))
+    assert isinstance(found, Quarantine), found
+    return found.reason
+
+
+def test_zip_members_that_cannot_be_unpacked_cost_their_own_row(tmp_path):
+    path = tmp_path / "images.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("good.png", b"good" * 100)
+        for name in ("deflate.png", "crc.png", "method.png", "secret.png"):
+            archive.writestr(name, name.encode() * 400)
+        with archive.open("bomb.png", "w") as member:
+            for _ in range(65):
+                member.write(bytes(1 << 20))
+        infos = {info.filename: info.header_offset for info in archive.infolist()}
+    data = bytearray(path.read_bytes())
+    start = {name: offset + 30 + len(name) for name, offset in infos.items()}
+    data[start["deflate.png"] : start["deflate.png"] + 4] = b"\xff" * 4
+    for name, field, value in (("method.png", 10, 99), ("secret.png", 8, 1), ("crc.png", 16, 0xAB)):
+        entry = data.rindex(name.encode()) - 46  # in the central directory
+        data[entry + field] = value
+    path.write_bytes(bytes(data))
+    store = ImageStore(Location.of(tmp_path), ("images.zip",))
+    assert store.resolve(ImageRef(path="good.png")) == b"good" * 100
+    for name in ("deflate.png", "crc.png", "method.png", "secret.png"):
+        assert reason_of(store, name) == "malformed_archive", name
+    assert reason_of(store, "bomb.png") == "image_too_large"
+    assert reason_of(store, "absent.png") == "missing_image"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut"])
+def test_a_zip_without_its_directory_costs_the_rows_that_need_it(tmp_path, content):
+    (tmp_path / "images.zip").write_bytes(content)
+    store = ImageStore(Location.of(tmp_path), ("images.zip",))
+    assert reason_of(store, "a.png") == "malformed_archive"
