@@ -247,6 +247,8 @@ def test_the_command_line(web, write_rows, tmp_path):
     assert "URLs begun" in first.stderr
     assert not (work / "records").exists()
     assert asked(web).total() == 7
+    status = json.loads(infinity_mm("status", work, "--json").stdout)
+    assert {line["name"]: line["done"] for line in status["passes"]}["fetch"] == 1
     done = infinity_mm(
         "ingest", "probe_pairs", "--root", root, "--work", work, "--no-download", "--workers", 1, "--json"
     )
@@ -259,8 +261,6 @@ def test_the_command_line(web, write_rows, tmp_path):
     }
     assert manifest["download"]["downloaded"] == 6
     assert not asked(web)
-    status = json.loads(infinity_mm("status", work, "--json").stdout)
-    assert {line["name"]: line["done"] for line in status["passes"]}["fetch"] == 1
     wrong = infinity_mm("download", "vqav2", "--root", root, "--work", work)
     assert wrong.returncode == 2
     assert "no pictures by URL" in wrong.stderr
