@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import zipfile
 import zlib
 from array import array
@@ -29,6 +30,8 @@ SUFFIXES = (".gz", ".bz2", ".zst", ".zip")
 MOST_SPLITS = 256
 #: Bytes of the longest line; what is longer after decompression is a bomb or no file of lines.
 LONGEST_LINE = 256 << 20
+#: Bytes asked for at once. What was asked for together is lost together where the stream is damaged.
+_CHUNK = 1 << 16
 
 _DAMAGE = (
     OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowException,
@@ -116,31 +119,33 @@ def packed_lines(location: Location) -> Iterator[tuple[str, bytes]]:
         raise Damaged(f"{type(error).__name__}: {error}") from error
 
 
-def _contents(stream: pa.NativeFile, name: str) -> Iterator[tuple[str, IO[bytes]]]:
+def _contents(stream: pa.NativeFile, name: str) -> Iterator[tuple[str, io.BufferedIOBase]]:
     """Yield (member, decompressed stream); the member is "" where the archive can have only one."""
     if name.endswith(".zip"):
         with zipfile.ZipFile(cast("IO[bytes]", stream)) as archive:
             members = [info for info in archive.infolist() if _is_content(info)]
             for info in members:
-                yield info.filename if len(members) > 1 else "", archive.open(info)
+                yield info.filename if len(members) > 1 else "", cast(io.BufferedIOBase, archive.open(info))
     elif name.endswith(".gz"):
-        yield "", cast("IO[bytes]", gzip.GzipFile(fileobj=cast(Any, stream)))
+        yield "", gzip.GzipFile(fileobj=cast(Any, stream))
     elif name.endswith(".bz2"):
-        yield "", cast("IO[bytes]", bz2.BZ2File(cast("IO[bytes]", stream)))
+        yield "", bz2.BZ2File(cast("IO[bytes]", stream))
     else:
-        yield "", cast("IO[bytes]", pa.CompressedInputStream(stream, "zstd"))
+        yield "", cast(io.BufferedIOBase, pa.CompressedInputStream(stream, "zstd"))
 
 
 def _is_content(info: zipfile.ZipInfo) -> bool:
-    hidden = any(step.startswith((".", "__MACOSX")) for step in info.filename.split("/"))
+    """False for folders and for what desktops leave in archives; names are shown only, so none of them is dangerous."""
+    steps = info.filename.split("/")
+    hidden = any((step.startswith(".") and step.strip(".")) or step == "__MACOSX" for step in steps)
     return not info.is_dir() and not hidden
 
 
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
     """Yield the lines of a stream that need not know lines itself."""
     parts: list[bytes] = []
     length = 0
-    while chunk := stream.read(1 << 20):
+    while chunk := stream.read1(_CHUNK):
         head, *lines = chunk.split(b"\n")
         parts.append(head)
         for following in lines:
