@@ -13,11 +13,13 @@ import pytest
 from infinity_mm.fs import Location
 from infinity_mm.images import ImageLimits
 from infinity_mm.pipeline.ingest import Ingestor, Made
+from infinity_mm.sources.base import Quarantine, Sample
 from infinity_mm.sources.catalogue import load
 from infinity_mm.sources.images import ImageStore
 
 HERE = Path(__file__).parent
-#: Folder of the samples -> source. The last three hold other people's re-packings: every row must be refused with a reason.
+#: Folder of the samples -> source. Three hold other people's re-packings: every row must be refused with a reason. The last four
+#: give URLs: nothing is downloaded here, so that pairs are quarantined and documents lose their pictures.
 FOLDERS = {
     "allava": "allava",
     "aokvqa": "a_okvqa",
@@ -39,6 +41,10 @@ FOLDERS = {
     "coco_caption": "coco_caption",
     "stvqa": "st_vqa",
     "docowl_llmdoc": "docdownstream",
+    "obelics": "obelics",
+    "mmc4": "mmc4",
+    "laion": "laion_2b_en",
+    "coyo": "coyo_700m",
 }
 #: Rows per file that are written out; the others only count.
 SHOWN = 5
@@ -62,7 +68,7 @@ def ingest(folder: Path, name: str, prepared: Path) -> dict[str, object]:
             outcome = "record" if isinstance(made, Made) else made["reason"]
             counts[outcome] = counts.get(outcome, 0) + 1
             if len(shown) < SHOWN:
-                shown.append(in_short(made))
+                shown.append(in_short(made) | (parsed(source.parse(raw.row)) if source.downloads else {}))
         files[split.file] = {"counts": counts, "rows": shown}
     return files
 
@@ -80,6 +86,19 @@ def in_short(made: Made | dict[str, object]) -> dict[str, object]:
         ],
         "extra": digest(record["extra"].encode()),
         "notes": made.attributes["notes"],
+    }
+
+
+def parsed(sample: Sample | Quarantine) -> dict[str, object]:
+    """Return what parsing gives, before pictures are asked for."""
+    if isinstance(sample, Quarantine):
+        return {}
+    return {
+        "parsed": {
+            "messages": [message.model_dump() for message in sample.messages],
+            "urls": [[image.url, image.checksum, image.optional] for image in sample.images],
+            "extra": dict(sample.extra),
+        }
     }
 
 

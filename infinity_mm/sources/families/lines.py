@@ -226,11 +226,13 @@ def is_json_lines(location: Location) -> bool:
     return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
 
 
-def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str, Any, Fault | None]]:
+def elements(
+    location: Location, inside: tuple[str, ...], columns: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any, Fault | None]]:
     """Yield (locator, row, fault) of a JSON array, of the array under one of `inside`, or of an object's values.
 
     An element that is no JSON is one fault. Where the brackets do not match, what stood before is yielded, then
-    one fault for the rest.
+    one fault for the rest. An object whose first key is one of `columns` is one row.
     """
     chosen = _array_inside(location, inside)
     count = 0
@@ -238,6 +240,9 @@ def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str,
         for piece in pieces(location, () if chosen is None else (chosen,)):
             if piece.text is None or piece.inside != (chosen or ""):
                 continue
+            if count == 0 and chosen is None and piece.key is not None and piece.key.lower() in columns:
+                yield _whole(location)
+                return
             yield _element(f"item={count}" if piece.key is None else f"key={piece.key}", piece.key, piece.text)
             count += 1
     except BrokenOff as error:
@@ -246,6 +251,12 @@ def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str,
             None,
             ("malformed_json", f"the file breaks off or is no JSON after {count} rows: {error}"),
         )
+
+
+def _whole(location: Location) -> tuple[str, Any, Fault | None]:
+    if location.size() > _LONGEST_FIRST_LINE:
+        return "item=0", None, ("unexpected_row", f"one row of {location.size()} bytes")
+    return _element("item=0", None, location.read_bytes().removeprefix(_BOM))
 
 
 def _element(locator: str, key: str | None, text: bytes) -> tuple[str, Any, Fault | None]:

@@ -19,7 +19,7 @@ from infinity_mm.sources.families.lines import (
     scan_lines,
     scan_prepared,
 )
-from infinity_mm.sources.families.packed import is_packed, read_packed, scan_packed
+from infinity_mm.sources.families.packed import inner_name, is_packed, read_packed, scan_packed
 from infinity_mm.sources.families.parquet import is_parquet, parquet_digest, plan_parquet, read_parquet
 
 
@@ -34,7 +34,8 @@ class RowFiles:
     suffixes: tuple[str, ...] = (".json", ".jsonl", ".parquet")
     #: Globs of files that are no annotations of the source.
     ignored: tuple[str, ...] = ()
-    #: The columns of Parquet files that are read, in lower case (files differ in the case); () reads all.
+    #: The columns of Parquet files that are read, in lower case (files differ in the case); () reads all. A JSON
+    #: object that begins with one of them is a row by itself, as dataset cards show them.
     columns: tuple[str, ...] = ()
     version: int = 3
 
@@ -42,13 +43,15 @@ class RowFiles:
         """Cut every file; see `infinity_mm.sources.base.Reader`."""
         splits: list[Split] = []
         digests: list[tuple[str, str]] = []
-        for file in find_files(root, files, self.suffixes, self.ignored):
-            digest, found = self._plan_file(root / file, file, prepare_to, rows)
+        found = find_files(root, files, self.suffixes, self.ignored)
+        for file in without_packed_copies(found):
+            digest, cuts = self.plan_file(root / file, file, prepare_to, rows)
             digests.append((file, digest))
-            splits += found
+            splits += cuts
         return Plan(tuple(splits), tuple(digests))
 
-    def _plan_file(self, location: Location, file: str, prepare_to: Location, rows: int) -> tuple[str, Iterable[Split]]:
+    def plan_file(self, location: Location, file: str, prepare_to: Location, rows: int) -> tuple[str, Iterable[Split]]:
+        """Return the digest of one file and its splits."""
         if location.size() == 0:
             return "empty", ()
         if is_packed(file):
@@ -62,7 +65,7 @@ class RowFiles:
             return scan.digest, scan.splits
         prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
         with prepared.write_whole() as stream:
-            for locator, row, fault in elements(location, self.inside):
+            for locator, row, fault in elements(location, self.inside, self.columns):
                 stream.write(prepared_line(locator, row, fault))
         return content_digest(location), scan_prepared(prepared, file, rows)
 
@@ -78,6 +81,11 @@ class RowFiles:
         if is_parquet(location):
             return read_parquet(location, split, self.columns)
         return read_lines(root, split)
+
+
+def without_packed_copies(files: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files without those that lie beside what someone unpacked from them."""
+    return tuple(file for file in files if not (is_packed(file) and inner_name(file) in files))
 
 
 def content_digest(location: Location) -> str:
