@@ -12,11 +12,13 @@ import yaml
 
 from infinity_mm.export.validate import validate
 from infinity_mm.fs import Location
+from infinity_mm.pipeline.ingest_only import ingest_only
 from infinity_mm.pipeline.run import RunOptions, run
-from infinity_mm.recipe import load_recipe
+from infinity_mm.recipe import SourceUse, load_recipe
 from infinity_mm.store import Store
 from tests.download.server import reply
 from tests.pipeline.conftest import picture
+from tests.sources.families.test_img2dataset import write as write_shard
 
 HOST = "127.0.0.1"
 POLICY = {"allow_hosts": [HOST], "retries": 0, "per_host_concurrency": 4, "idle_timeout": 2.0}
@@ -157,3 +159,18 @@ def test_documents_and_pairs_from_published_files_to_shards(at, pictures, tmp_pa
         assert [image["bytes"] for image in exported[key]["images"]] == row["image_bytes"]
         packed = [data for name, data in samples[key].items() if name != "json" and not name.startswith("__")]
         assert packed == row["image_bytes"]
+
+
+def test_what_img2dataset_has_downloaded_is_ingested_without_a_request_from_schema(tmp_path):
+    root = tmp_path / "downloaded"
+    write_shard(root, "webdataset")
+    use = SourceUse(name="laion_2b_en", root=Location.of(root).uri, max_quarantined=1.0)
+    manifest = ingest_only(use, Location.of(tmp_path / "work"), RunOptions(workers=1, quiet=True))
+    books = manifest.books["laion_2b_en"]
+    assert (books.rows, books.kept) == (6, 2)
+    assert books.quarantined == {
+        "ingest.download_failed": 2, "ingest.missing_field": 1, "ingest.undecodable_image": 1,
+    }  # fmt: skip
+    assert manifest.download.urls == 0
+    details = {row["detail"] for row in read(tmp_path, "ledger", "id").values() if row["reason"] == "download_failed"}
+    assert "img2dataset: failed_to_download: HTTP Error 404: Not Found http://a/2.png" in details

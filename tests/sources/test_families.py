@@ -321,6 +321,23 @@ def test_pictures_in_folders_and_archives_whatever_the_case(tmp_path):
     assert store.resolve(ImageRef(data=b"here")) == b"here"
 
 
+def test_a_path_may_lead_through_an_archive(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        info = tarfile.TarInfo("in/1.jpg")
+        info.size = 3
+        tar.addfile(info, io.BytesIO(b"one"))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("2.jpg", b"two")
+    (tmp_path / "c.tar").mkdir()
+    (tmp_path / "c.tar" / "3.jpg").write_bytes(b"three")
+    store = ImageStore(Location.of(tmp_path), ("",))
+    for path, data in (("a.tar/in/1.jpg", b"one"), ("b.zip/2.jpg", b"two"), ("c.tar/3.jpg", b"three")):
+        assert store.resolve(ImageRef(path=path)) == data
+    for path in ("a.tar/2.jpg", "gone.tar/1.jpg", "c.tar/x.jpg", "a.tar/in/1.jpg/x"):
+        assert store.resolve(ImageRef(path=path)).reason == "missing_image"
+    assert store.resolve(ImageRef(path="a.tar/../../x.jpg")).reason == "unsafe_path"
+
+
 @pytest.mark.parametrize("path", ["../x.jpg", "a/../../x.jpg", "/etc/passwd", "C:\\x.jpg", "..%2Fx.jpg", "a\0b", ""])
 def test_hostile_paths_are_refused(tmp_path, path):
     result = ImageStore(Location.of(tmp_path), ("",)).resolve(ImageRef(path=path))
