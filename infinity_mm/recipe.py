@@ -44,6 +44,9 @@ class SourceUse(Frozen):
     files: tuple[str, ...] = ()
     #: The run stops when a larger share of the source's rows is quarantined at ingest.
     max_quarantined: Share = 0.5
+    #: What becomes of a document of which no picture could be had: kept as text with the note "all_images_lost", or
+    #: quarantined.
+    all_images_lost: Literal["keep", "quarantine"] = "keep"
 
 
 class FilterUse(Frozen):

@@ -50,6 +50,8 @@ class IngestTask:
     take: int
     #: Where the split's URLs are resolved; None for sources without.
     pictures: str | None = None
+    #: Documents that lost all their pictures are kept as text.
+    keep_text: bool = True
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -105,6 +107,7 @@ def make_tasks(
 ) -> list[IngestTask]:
     """Cut a source's plan into tasks; pure. `pictures` are those of each split, by its number."""
     tasks = []
+    keep_text = use.all_images_lost == "keep"
     for piece in cut(use, plan):
         resolved = (pictures or {}).get(piece.number)
         card = source.card
@@ -113,12 +116,13 @@ def make_tasks(
             *identity_of(source, piece),
             [card.license, card.category, card.language, list(source.image_roots)],
             [] if resolved is None else [resolved.digest],
+            *([] if keep_text else [["all_images_lost", use.all_images_lost]]),
             ImageLimits(),
             computing("pillow"),
         )
         path = None if resolved is None else resolved.path
         part = Part(card.name, piece.number, name)
-        tasks.append(IngestTask(work.uri, use.root, part, piece.split, piece.take, path))
+        tasks.append(IngestTask(work.uri, use.root, part, piece.split, piece.take, path, keep_text))
     return tasks
 
 
@@ -132,7 +136,8 @@ def ingest_split(task: IngestTask) -> None:
     store = Store(Location(task.work))
     source = load_source(task.part.source)
     fetched = None if task.pictures is None else Fetched(store, task.pictures)
-    ingestor = Ingestor(source, ImageStore(Location(task.root), source.image_roots, fetched), ImageLimits())
+    images = ImageStore(Location(task.root), source.image_roots, fetched)
+    ingestor = Ingestor(source, images, ImageLimits(), task.keep_text)
     rejected: list[dict[str, Any]] = []
     read = 0
     with (
@@ -174,6 +179,7 @@ class Ingestor:
     source: Source
     images: ImageStore
     limits: ImageLimits
+    keep_text: bool = True
 
     def interpret(self, file: str, raw: Raw) -> Made | dict[str, Any]:
         """Return a record with its measurements, or a quarantine row."""
@@ -187,7 +193,7 @@ class Ingestor:
         if isinstance(lost, Quarantine):
             return self._reject(file, raw, replace(lost, source_id=sample.source_id))
         if lost:
-            left = without_images(sample, lost)
+            left = without_images(sample, lost, self.keep_text)
             if isinstance(left, Quarantine):
                 return self._reject(file, raw, replace(left, source_id=sample.source_id))
             sample = left

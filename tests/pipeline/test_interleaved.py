@@ -161,6 +161,19 @@ def test_documents_and_pairs_from_published_files_to_shards(at, pictures, tmp_pa
         assert packed == row["image_bytes"]
 
 
+@pytest.mark.slow
+def test_documents_that_are_text_alone_are_quarantined_where_the_recipe_says_so(at, tmp_path):
+    write_obelics(tmp_path / "obelics", [["a", at("gone")], ["b", at(0), "c", at("gone")], ["d"]])
+    kept = do(tmp_path, ["obelics"]).books["obelics"]
+    assert (kept.kept, kept.notes) == (3, {"all_images_lost": 1, "images_lost": 2})
+    again = do(tmp_path, ["obelics"], "sources.obelics.all_images_lost=quarantine")
+    books = again.books["obelics"]
+    assert (books.kept, books.quarantined, books.images_lost) == (2, {"ingest.download_failed": 1}, 1)
+    assert read(tmp_path, "quarantine/obelics", "source_id")["http://page/0"]["detail"].startswith(
+        "all 1 pictures lost, and text alone is not kept: http_not_found"
+    )
+
+
 def test_what_img2dataset_has_downloaded_is_ingested_without_a_request_from_schema(tmp_path):
     root = tmp_path / "downloaded"
     write_shard(root, "webdataset")
