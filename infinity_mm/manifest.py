@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
@@ -82,8 +82,14 @@ class DownloadReport(Frozen):
 
 
 class Manifest(Frozen):
-    """`manifest.json` of a run folder."""
+    """`manifest.json` of a run folder.
 
+    Of a folder that sources were ingested into one by one, it holds the books and inputs of all of them, and the
+    stages, versions and times of the last.
+    """
+
+    #: The command that wrote it.
+    command: Literal["run", "ingest"] = "run"
     name: str
     #: Recipe with every default filled in.
     recipe: dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePosixPath
@@ -122,9 +122,11 @@ def make_tasks(
     return tasks
 
 
-def run_ingest(context: Context, tasks: list[IngestTask]) -> None:
-    """Ingest every split that is not there yet."""
-    run_pass(context, STAGE, ingest_split, tasks)
+def run_ingest(
+    context: Context, tasks: list[IngestTask], watch: Callable[[IngestTask], None] = lambda task: None
+) -> None:
+    """Ingest every split that is not there yet; `watch` as in `run_pass`."""
+    run_pass(context, STAGE, ingest_split, tasks, watch=watch)
 
 
 def ingest_split(task: IngestTask) -> None:

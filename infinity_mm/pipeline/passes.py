@@ -62,17 +62,24 @@ def run_pass(
     resources: Resources | None = None,
     owns: Callable[[str], bool] = lambda name: True,
     folders: Iterable[str] = (),
+    watch: Callable[[T], None] = lambda task: None,
 ) -> None:
     """Run the unfinished tasks of a pass, then sweep the files that it `owns` in its folders.
 
     Its folders are those of its tasks' outputs, and `folders`: where a pass of no task must leave nothing either.
+    `watch` is called with every task whose outputs are there: those of earlier runs first, the others as they finish;
+    what it raises ends the pass.
     """
     began = time.monotonic()
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
+    waiting = set(todo)
+    for task in tasks:
+        if task not in waiting:
+            watch(task)
     done = context.engine.map(stage, function, todo, resources)
-    for _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
-        pass
+    for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
+        watch(todo[index])
     finish_pass(context, stage, tasks, len(todo), began, owns, folders)
 
 
