@@ -49,7 +49,7 @@ def ingest_only(
         tasks = make_tasks(work, use, source, plan, downloads.pictures.get(use.name))
         run_ingest(context, tasks)
         parts = [task.part for task in tasks]
-        screens = run_screen(context, run_identity(context, parts), {part: {"ingest": part.ingest} for part in parts})
+        screens = run_screen(context, run_identity(context, tasks), {part: {"ingest": part.ingest} for part in parts})
         fates = [Fate(part, screens[part]) for part in parts]
         ledgers = run_ledger(context, fates, only_sources={use.name})
         books, _ = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})

@@ -67,7 +67,7 @@ def _curate(context: Context, began: float) -> tuple[Manifest, dict[str, Example
     tasks.sort(key=lambda task: task.part)
     run_ingest(context, tasks, watch_quarantine(context, tasks))
     parts = [task.part for task in tasks]
-    identity = run_identity(context, parts)
+    identity = run_identity(context, tasks)
     measured = run_measure(context, parts)
     screens = run_screen(context, identity, measured)
     check_drops(context, screens)

@@ -17,6 +17,7 @@ from infinity_mm.filters.screen import SCREEN, screen
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
+from infinity_mm.pipeline.ingest import IngestTask
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.sources.catalogue import load as load_source
@@ -38,21 +39,21 @@ SCREEN_VERSION = 1
 
 @dataclass(frozen=True)
 class IdentityTask:
-    """All parts of one source: native ids are compared inside each of its files."""
+    """All parts of one file of a source: native ids are compared inside it."""
 
     work: str
     parts: tuple[Part, ...]
     outputs: tuple[str, ...]
 
 
-def run_identity(context: Context, parts: Sequence[Part]) -> dict[Part, str]:
+def run_identity(context: Context, ingested: Sequence[IngestTask]) -> dict[Part, str]:
     """Find repeated native ids; returns the attribute path of every part."""
-    by_source: dict[str, list[Part]] = {}
-    for part in parts:
-        by_source.setdefault(part.source, []).append(part)
+    by_file: dict[tuple[str, str], list[Part]] = {}
+    for task in ingested:
+        by_file.setdefault((task.part.source, task.split.file), []).append(task.part)
     paths: dict[Part, str] = {}
     tasks = []
-    for members in by_source.values():
+    for members in by_file.values():
         unique = load_source(members[0].source).card.unique_ids
         name = fingerprint(["identity", IDENTITY_VERSION, unique], [part.fingerprint for part in members])
         own = {part: part.attributes("identity", name) for part in members}
@@ -66,13 +67,12 @@ def find_repeats(task: IdentityTask) -> None:
     """Mark each row whose native key was seen before in the same file of a source with unique keys."""
     store = Store(Location(task.work))
     unique = load_source(task.parts[0].source).card.unique_ids
-    first: dict[tuple[str, str], str] = {}
+    first: dict[str, str] = {}
     for part, path in zip(task.parts, task.outputs, strict=True):
-        rows = store.read(part.records, ["id", "source_id", "source_ref"]).to_pylist()
+        rows = store.read(part.records, ["id", "source_id"]).to_pylist()
         marks: list[dict[str, Any]] = []
         for row in rows:
-            key = (row["source_ref"].partition("#")[0], row["source_id"])
-            seen = first.setdefault(key, row["id"]) if unique and row["source_id"] else row["id"]
+            seen = first.setdefault(row["source_id"], row["id"]) if unique and row["source_id"] else row["id"]
             marks.append({"id": row["id"], "duplicate_of": None if seen == row["id"] else seen})
         store.write(path, pa.Table.from_pylist(marks, schema=IDENTITY))
 
