@@ -42,7 +42,18 @@ class ImageStore:
         self._listings: dict[str, dict[str, list[str]]] = {}
 
     def resolve(self, reference: ImageRef) -> bytes | Quarantine:
-        """Return the picture's bytes, or why there are none."""
+        """Return the picture's bytes, or why there are none; of several names the first that exists counts."""
+        if reference.path is None or not reference.alternatives:
+            return self._resolve(reference)
+        absent: list[str] = []
+        for path in (reference.path, *reference.alternatives):
+            found = self._resolve(ImageRef(path=path))
+            if not isinstance(found, Quarantine) or found.reason != "missing_image":
+                return found
+            absent.append(found.detail)
+        return Quarantine("missing_image", "; ".join(absent))
+
+    def _resolve(self, reference: ImageRef) -> bytes | Quarantine:
         if reference.data is not None:
             return reference.data
         if reference.path is None:

@@ -17,7 +17,7 @@ from infinity_mm.sources.catalogue import load
 from infinity_mm.sources.images import ImageStore
 
 HERE = Path(__file__).parent
-#: Folder of the samples -> source. The last three hold other people's re-packings: every row must be refused with a reason.
+#: Folder of the samples -> source. XX
 FOLDERS = {
     "allava": "allava",
     "aokvqa": "a_okvqa",
@@ -39,6 +39,9 @@ FOLDERS = {
     "coco_caption": "coco_caption",
     "stvqa": "st_vqa",
     "docowl_llmdoc": "docdownstream",
+    "visdial": "visdial",
+    "cocotext": "coco_text",
+    "mmc": "mmc_instruction",
 }
 #: Rows per file that are written out; the others only count.
 SHOWN = 5
