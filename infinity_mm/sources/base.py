@@ -74,7 +74,8 @@ class ImageRef:
 
     #: Relative to the source's image root, as the publisher writes it.
     path: str | None = None
-    #: Other names of the same picture, for publishers that say which picture but not which file; tried in order.
+    #: Other paths of the same picture, for publishers that say which picture but not which file; tried in order, and
+    #: the one that is there takes the place of `path`.
     alternatives: tuple[str, ...] = ()
     #: Embedded bytes.
     data: bytes | None = field(default=None, repr=False)

@@ -70,11 +70,7 @@ def _picture(split: str, image: int) -> ImageRef:
     """Return where the picture may be: 2018's sets are VisDial's own, all others COCO 2014, from either half."""
     if split.endswith("2018"):
         return ImageRef(path=f"VisualDialog_{split}_{image:012d}.jpg")
-    return ImageRef(
-        path=f"COCO_train2014_{image:012d}.jpg",
-        alternatives=(f"COCO_val2014_{image:012d}.jpg",),
-        uri=f"coco2014:{image}",
-    )
+    return ImageRef(path=f"COCO_train2014_{image:012d}.jpg", alternatives=(f"COCO_val2014_{image:012d}.jpg",))
 
 
 SOURCE = Source(

@@ -140,7 +140,7 @@ class ImagesAndInstances:
                 if fault is not None or not isinstance(row, dict):
                     yield prepared_line(f"anns={piece.key}", row, fault)
                 else:
-                    instances.setdefault(str(row.get("image_id")), []).append(piece.text)
+                    instances.setdefault(str(row.get("image_id")), []).append(orjson.dumps(row))
             elif piece.inside == "imgToAnns":
                 value = parse_row(piece.text)[0]
                 listed[piece.key] = len(value) if isinstance(value, list) else 0
