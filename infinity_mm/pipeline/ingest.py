@@ -217,9 +217,10 @@ class Ingestor:
         return found, lost
 
     def _picture(self, reference: ImageRef) -> _Picture | Quarantine:
-        data = self.images.resolve(reference)
-        if isinstance(data, Quarantine):
-            return data
+        found = self.images.find(reference)
+        if isinstance(found, Quarantine):
+            return found
+        reference, data = found
         facts = measure_image(data, self.limits)
         if isinstance(facts, ImageFault):
             where = reference.uri or reference.path or shown(reference.url or "embedded picture")
