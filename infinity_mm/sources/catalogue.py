@@ -12,8 +12,19 @@ from infinity_mm.sources.base import Source
 
 #: Modules beside the sources that are none.
 _HELPERS = {
-    "answers", "base", "catalogue", "conversation", "families", "fields", "grouping", "images", "mmc", "options",
-}  # fmt: skip
+    "answers",
+    "base",
+    "catalogue",
+    "conversation",
+    "documents",
+    "families",
+    "fields",
+    "grouping",
+    "images",
+    "mmc",
+    "options",
+    "pairs",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -15,12 +15,14 @@ import pytest
 from infinity_mm.fs import Location
 from infinity_mm.images import ImageLimits
 from infinity_mm.pipeline.ingest import Ingestor, Made
+from infinity_mm.sources.base import Quarantine, Sample
 from infinity_mm.sources.catalogue import load
 from infinity_mm.sources.images import ImageStore
 
 HERE = Path(__file__).parent
 #: Folder of the samples -> source. `stvqa`, `docowl_llmdoc` and `coco_caption` hold other people's re-packings, and
 #: `mmc` a row of the benchmark that lies beside the training data: every row of these must be refused with a reason.
+#: The last four give URLs: nothing is downloaded here, so that pairs are quarantined and documents lose their pictures.
 FOLDERS = {
     "allava": "allava",
     "aokvqa": "a_okvqa",
@@ -45,6 +47,10 @@ FOLDERS = {
     "visdial": "visdial",
     "cocotext": "coco_text",
     "mmc": "mmc_instruction",
+    "obelics": "obelics",
+    "mmc4": "mmc4",
+    "laion": "laion_2b_en",
+    "coyo": "coyo_700m",
 }
 #: The samples have no pictures; a grey one under every name that these sources ask for first shows what becomes of the
 #: annotations.
@@ -76,7 +82,7 @@ def ingest(folder: Path, name: str, prepared: Path) -> dict[str, object]:
             outcome = "record" if isinstance(made, Made) else made["reason"]
             counts[outcome] = counts.get(outcome, 0) + 1
             if len(shown) < SHOWN:
-                shown.append(in_short(made))
+                shown.append(in_short(made) | (parsed(source.parse(raw.row)) if source.downloads else {}))
         files[split.file] = {"counts": counts, "rows": shown}
     return files
 
@@ -107,6 +113,19 @@ def add_pictures(folder: Path, name: str, to: Path) -> Path:
             for reference in sample.images:
                 (to / reference.path).write_bytes(GREY)
     return to
+
+
+def parsed(sample: Sample | Quarantine) -> dict[str, object]:
+    """Return what parsing gives, before pictures are asked for."""
+    if isinstance(sample, Quarantine):
+        return {}
+    return {
+        "parsed": {
+            "messages": [message.model_dump() for message in sample.messages],
+            "urls": [[image.url, image.checksum, image.optional] for image in sample.images],
+            "extra": dict(sample.extra),
+        }
+    }
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
