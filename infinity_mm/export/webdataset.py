@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import IO, Any, cast
 
 import orjson
 
-from infinity_mm.export.sidecar import Digesting, ShardStats, count_sources, picture_names
+from infinity_mm.export.sidecar import Digesting, ShardStats, Tally, picture_names
 from infinity_mm.fs import Location
 
 VERSION = 1
+_COPY_BYTES = 1 << 20
 _SPEAKER = {"user": "human", "assistant": "gpt", "system": "system"}
 _COLUMNS = (
     "id",
@@ -37,30 +38,30 @@ def shard_name(index: int) -> str:
     return f"shard-{index:06d}.tar"
 
 
-def write_shard(rows: Sequence[dict[str, Any]], folder: Location, index: int, fingerprint: str) -> ShardStats:
-    """Write one tar and its sidecar; the same rows give the same bytes."""
+def sidecar_name(index: int) -> str:
+    """Return the file name of a shard's sidecar."""
+    return f"shard-{index:06d}.json"
+
+
+def write_shard(rows: Iterable[dict[str, Any]], folder: Location, index: int, fingerprint: str) -> ShardStats:
+    """Write one tar and its sidecar, row by row as they come; the same rows give the same bytes."""
     name = shard_name(index)
     members = 0
+    tally = Tally()
     with (folder / name).write_whole() as stream:
         sink = Digesting(stream)
-        with tarfile.open(fileobj=cast(IO[bytes], sink), mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+        with tarfile.open(
+            fileobj=cast(IO[bytes], sink), mode="w:", format=tarfile.USTAR_FORMAT, copybufsize=_COPY_BYTES
+        ) as tar:
             for row in rows:
                 _add(tar, f"{row['id']}.json", _label(row))
                 for suffix, data in zip(picture_names(row), row["image_bytes"], strict=True):
                     _add(tar, f"{row['id']}.{suffix}", data)
                 members += 1 + len(row["images"])
-    stats = ShardStats(
-        shard=name,
-        fingerprint=fingerprint,
-        samples=len(rows),
-        members=members,
-        bytes=sink.size,
-        sha256=sink.hexdigest(),
-        first_key=rows[0]["id"] if rows else "",
-        last_key=rows[-1]["id"] if rows else "",
-        sources=count_sources(rows),
-    )
-    stats.write(folder / name.replace(".tar", ".json"))
+                tar.members.clear()  # else one object a member stays until the shard is done
+                tally.add(row)
+    stats = tally.stats(name, fingerprint, members, sink)
+    stats.write(folder / sidecar_name(index))
     return stats
 
 
