@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +31,8 @@ Row = dict[str, Any]
 #: Bytes of pictures that are read before the writer asks for them, and how many rows at a time.
 AHEAD_BYTES = 32 << 20
 READERS = 8
+
+_AGAIN = "delete the export and the folder state/shards, then run again"
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,7 @@ class _Held:
     @property
     def bytes(self) -> int:
         """Bytes of the stored pictures."""
-        return sum(
-            one.length if isinstance(one, Span) else len(one) for one in self.pictures if one is not None
-        )
+        return sum(one.length if isinstance(one, Span) else len(one) for one in self.pictures if one is not None)
 
 
 def gather(work: Location, shard: Shard) -> Iterator[Row]:
@@ -79,7 +79,7 @@ def gather(work: Location, shard: Shard) -> Iterator[Row]:
             (donors if item.donor else records)[item.place] = held
     for place, line in enumerate(plan):
         if records[place].row["id"] != line["id"]:
-            raise StageError(f"row {line['row']} of {line['part']} is not {line['id']}; delete the export and run again")
+            raise StageError(f"row {line['row']} of {line['part']} is not {line['id']}; {_AGAIN}")
     overlays = shard.rows.select(["messages", "language"])
     for place, data in enumerate(_pictures(work, records, donors)):
         overlay = overlays.slice(place, 1).to_pylist()[0]
@@ -109,7 +109,7 @@ def _read_part(work: Location, part: str, items: Sequence[_Wanted]) -> Iterator[
     except (OSError, pa.ArrowInvalid) as error:
         raise StageError(f"cannot read {location}: {error}; delete that file and run again") from error
     if waiting and waiting[-1].row >= start:
-        raise StageError(f"{location} has {start} rows, a row beyond them was planned; delete the export and run again")
+        raise StageError(f"{location} has {start} rows, a row beyond them was planned; {_AGAIN}")
 
 
 def _read_group(parquet: pq.ParquetFile, window: Window, group: int, part: str, rows: Sequence[int]) -> list[_Held]:
@@ -169,18 +169,20 @@ def _load(work: Location, held: _Held, donor: _Held | None) -> list[bytes]:
         owner, picture = held, held.pictures[number]
         if picture is None:
             owner, picture = _borrow(held.row["id"], image, donor)
-        data = picture
-        if isinstance(picture, Span):
-            with (work / owner.part).open_input() as stream:
-                data = stream.read_at(picture.length, picture.offset)
+        data = _read_span(work / owner.part, picture) if isinstance(picture, Span) else picture
         digest = hashlib.sha256(data).hexdigest()
         if digest != image["sha256"]:
             raise StageError(
-                f"record {held.row['id']}: the SHA-256 of picture {number} in {owner.part} is {digest}, the record says "
+                f"record {held.row['id']}: picture {number}, in {owner.part}, has SHA-256 {digest}, the record says "
                 f"{image['sha256']}: the part was changed or damaged; delete {work / owner.part} and run again"
             )
         found.append(data)
     return found
+
+
+def _read_span(location: Location, span: Span) -> bytes:
+    with location.reading(), location.open_input() as stream:
+        return cast(bytes, stream.read_at(span.length, span.offset))
 
 
 def _borrow(identity: str, image: Row, donor: _Held | None) -> tuple[_Held, Span | bytes]:

@@ -108,7 +108,8 @@ def _groups(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[list[dict[
 def _line(row: dict[str, Any]) -> dict[str, Any]:
     names = [f"{row['id']}.{suffix}" for suffix in picture_names(row)]
     images = [{"bytes": data, "path": name} for data, name in zip(row["image_bytes"], names, strict=True)]
-    return {**{name: row[name] for name in _TEXTS}, "images": images, "image_info": row["images"], "messages": row["messages"]}
+    texts = {name: row[name] for name in _TEXTS}
+    return {**texts, "images": images, "image_info": row["images"], "messages": row["messages"]}
 
 
 def card(name: str, samples: int, sources: dict[str, int], licenses: Sequence[str]) -> str:

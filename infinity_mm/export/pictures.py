@@ -94,6 +94,8 @@ def _spans(window: Window, offset: int, end: int) -> Iterator[Span]:
             offset += 4 + window.u32(offset)
         while offset < stop:
             length = window.u32(offset)
+            if offset + 4 + length > min(stop, end):
+                return
             yield Span(offset + 4, length)
             offset += 4 + length
 

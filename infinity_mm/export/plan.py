@@ -30,7 +30,7 @@ KEPT = pa.schema(
         # Path of the records part, relative to the work folder, and the row's index inside it.
         pa.field("part", pa.string(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
-        # Bytes of the row's stored pictures; what `ShardLimits.max_shard_bytes` counts.
+        # Bytes of the row's stored pictures and of its messages; what `ShardLimits.max_shard_bytes` counts.
         pa.field("bytes", pa.int64(), nullable=False),
     ]
 )
@@ -67,7 +67,7 @@ class ShardLimits(Frozen):
     """How large shards may grow, and how many there may be."""
 
     samples_per_shard: int = Field(default=10_000, gt=0)
-    #: Bytes of pictures; a row with more has a shard of its own.
+    #: Bytes of pictures and texts of a shard; where one row alone has more, as many as that row.
     max_shard_bytes: int = Field(default=1_000_000_000, gt=0)
     #: The number of shards is a multiple of this, say ranks x loader workers, so that each reads equally many
     #: (where there are fewer rows than that: one shard a row).
@@ -160,7 +160,8 @@ def _bounds(rows: int, count: int) -> npt.NDArray[np.int64]:
     """Return the places, int64 of shape (count + 1,), that cut `rows` into shares differing by at most one."""
     small, larger = divmod(rows, count)
     shards = np.arange(count + 1, dtype=np.int64)
-    return shards * small + np.minimum(shards, larger)
+    bounds: npt.NDArray[np.int64] = shards * small + np.minimum(shards, larger)
+    return bounds
 
 
 def _shard_count(sizes: npt.NDArray[np.int64], limits: ShardLimits) -> int:

@@ -6,10 +6,9 @@ nothing else; there is no empty picture. Format: https://github.com/webdataset/w
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Iterable
-from typing import IO, Any, cast
+from typing import Any
 
 import orjson
 
@@ -17,7 +16,6 @@ from infinity_mm.export.sidecar import Digesting, ShardStats, Tally, picture_nam
 from infinity_mm.fs import Location
 
 VERSION = 1
-_COPY_BYTES = 1 << 20
 _SPEAKER = {"user": "human", "assistant": "gpt", "system": "system"}
 _COLUMNS = (
     "id",
@@ -50,16 +48,14 @@ def write_shard(rows: Iterable[dict[str, Any]], folder: Location, index: int, fi
     tally = Tally()
     with (folder / name).write_whole() as stream:
         sink = Digesting(stream)
-        with tarfile.open(
-            fileobj=cast(IO[bytes], sink), mode="w:", format=tarfile.USTAR_FORMAT, copybufsize=_COPY_BYTES
-        ) as tar:
-            for row in rows:
-                _add(tar, f"{row['id']}.json", _label(row))
-                for suffix, data in zip(picture_names(row), row["image_bytes"], strict=True):
-                    _add(tar, f"{row['id']}.{suffix}", data)
-                members += 1 + len(row["images"])
-                tar.members.clear()  # else one object a member stays until the shard is done
-                tally.add(row)
+        for row in rows:
+            _add(sink, f"{row['id']}.json", _label(row))
+            for suffix, data in zip(picture_names(row), row["image_bytes"], strict=True):
+                _add(sink, f"{row['id']}.{suffix}", data)
+            members += 1 + len(row["images"])
+            tally.add(row)
+        # Two blocks of zeros end a tar, and it fills whole records.
+        sink.write(bytes(2 * tarfile.BLOCKSIZE + -(sink.size + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE))
     stats = tally.stats(name, fingerprint, members, sink)
     stats.write(folder / sidecar_name(index))
     return stats
@@ -73,8 +69,11 @@ def _label(row: dict[str, Any]) -> bytes:
     return orjson.dumps(tree)
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def _add(sink: Digesting, name: str, data: bytes) -> None:
+    """Append a member; `tarfile.TarFile` would hold an object of every one until the end."""
     info = tarfile.TarInfo(name)  # time, owner and group stay 0, so that equal rows give equal tars
     info.size = len(data)
     info.mode = 0o644
-    tar.addfile(info, io.BytesIO(data))
+    sink.write(info.tobuf(tarfile.USTAR_FORMAT))
+    sink.write(data)
+    sink.write(bytes(-len(data) % tarfile.BLOCKSIZE))

@@ -51,7 +51,7 @@ def pieces(location: Location, arrays: Collection[str] = ()) -> Iterator[Piece]:
     Members whose key is in `arrays` and whose value is an array are announced and yielded element by
     element. Raises `BrokenOff` after what could be told apart.
     """
-    with location.open_input() as stream:
+    with location.reading(), location.open_input() as stream:
         scanner = _Scanner(stream)
         first = scanner.token(_TOKEN)
         if scanner.before().removeprefix(b"\xef\xbb\xbf").strip() or first not in _OPENING:
