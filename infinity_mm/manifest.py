@@ -20,13 +20,15 @@ class StageReport(Frozen):
 
 
 class ExportReport(Frozen):
-    """One export of a run."""
+    """One export of a run, or of an earlier one in the same folder."""
 
     name: str
     format: str
     shards: int
     samples: int
     bytes: int
+    #: False for one that `export --name` did not write and that is of an earlier recipe.
+    current: bool = True
 
 
 class SynthesisReport(Frozen):

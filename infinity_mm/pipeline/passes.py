@@ -127,12 +127,12 @@ def finish_pass(
     )
 
 
-def tidy(context: Context, sources: Iterable[str]) -> None:
+def tidy(context: Context, sources: Iterable[str], keep: Iterable[str] = ()) -> None:
     """Delete what passes of an earlier recipe, absent from this one, left of `sources`: attributes and announcements.
 
     Each pass sweeps its own folders; a filter that was removed, or deduplication switched off, has no pass to do
     so, and its verdicts would be read as this run's. Records of other sources stay: they cost most, and
-    nothing reads them but a recipe that names them.
+    nothing reads them but a recipe that names them. Announcements of the stages in `keep` stay too.
     """
     store = context.store
     for stage in store.at("attributes").folders():
@@ -140,5 +140,5 @@ def tidy(context: Context, sources: Iterable[str]) -> None:
             folder = f"attributes/{stage}/{source}"
             if folder not in context.folders:
                 store.at(folder).delete_dir()
-    ran = {f"{stage.name}.json" for stage in context.stages}
+    ran = {f"{name}.json" for name in (*(stage.name for stage in context.stages), *keep)}
     store.sweep("state/passes", ran)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from infinity_mm.engine import Engine
@@ -41,9 +42,10 @@ class RunOptions:
     quiet: bool = False
 
 
-def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
+def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection[str] | None = None) -> Manifest:
     """Run the recipe in `work` and return the manifest that was written there.
 
+    With `exports`, only these of the recipe's exports are written; the manifest keeps the others that are there.
     Raises `JobError` subclasses; what was finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
@@ -51,12 +53,12 @@ def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
         check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
-        manifest, examples = _curate(context, began)
+        manifest, examples = _curate(context, began, exports)
         write_report(context.store, manifest, examples)
         return manifest
 
 
-def _curate(context: Context, began: float) -> tuple[Manifest, dict[str, Examples]]:
+def _curate(context: Context, began: float, only: Collection[str] | None) -> tuple[Manifest, dict[str, Examples]]:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
     downloads = run_downloads(context, plans)
@@ -82,8 +84,8 @@ def _curate(context: Context, began: float) -> tuple[Manifest, dict[str, Example
     fates = run_mixture(context, fates)
     ledgers = run_ledger(context, fates)
     books, examples = close_books(context, fates, ledgers, expected)
-    exports = run_exports(context, fates, ledgers, measured)
-    tidy(context, expected)
+    exports = run_exports(context, fates, ledgers, measured, only)
+    tidy(context, expected, keep=[f"export-{export.name}" for export in exports])
     manifest = Manifest(
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),

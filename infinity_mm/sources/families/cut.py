@@ -52,7 +52,7 @@ def pieces(location: Location, arrays: Collection[str] = (), objects: Collection
     element. Members of the top level whose key is in `objects` and whose value is an object are yielded member by
     member, the `arrays` among them again by element. Raises `BrokenOff` after what could be told apart.
     """
-    with location.open_input() as stream:
+    with location.reading(), location.open_input() as stream:
         scanner = _Scanner(stream)
         first = scanner.token(_TOKEN)
         if scanner.before().removeprefix(b"\xef\xbb\xbf").strip() or first not in _OPENING:
