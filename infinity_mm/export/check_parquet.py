@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from infinity_mm.export.findings import AGAIN, Findings, Keys
 from infinity_mm.export.parquet import SCHEMA
-from infinity_mm.export.sidecar import ShardStats, picture_names
+from infinity_mm.export.sidecar import picture_names
 from infinity_mm.fs import Location
 from infinity_mm.schema import validate_records
 
@@ -18,9 +18,10 @@ _CHUNK = 4 << 20
 _ROWS = 32
 
 
-def check_parquet(location: Location, stats: ShardStats, keys: Keys, findings: Findings) -> tuple[str, int]:
+def check_parquet(location: Location, name: str, keys: Keys, findings: Findings) -> tuple[str, int]:
     """Check every row of a file, add its ids to `keys`, and return (SHA-256 of the file, number of rows).
 
+    `name` stands for the file in `findings`.
     One row group is in memory at a time. Raises OSError where the file cannot be opened.
     """
     rows = 0
@@ -35,11 +36,11 @@ def check_parquet(location: Location, stats: ShardStats, keys: Keys, findings: F
                 for group in range(parquet.metadata.num_row_groups):
                     for batch in parquet.iter_batches(_ROWS, row_groups=[group], use_threads=False):
                         rows += batch.num_rows
-                        _check(batch.to_pylist(), stats.shard, keys, findings)
+                        _check(batch.to_pylist(), name, keys, findings)
             else:
-                findings.add(stats.shard, "", f"is not of the schema of exports; {AGAIN}")
+                findings.add(name, "", f"is not of the schema of exports; {AGAIN}")
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-            findings.add(stats.shard, "", f"cannot be read as Parquet: {error}; {AGAIN}")
+            findings.add(name, "", f"cannot be read as Parquet: {error}; {AGAIN}")
     return digest.hexdigest(), rows
 
 

@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 
 from infinity_mm.export.findings import AGAIN, Findings, Keys
-from infinity_mm.export.sidecar import ShardStats, picture_names
+from infinity_mm.export.sidecar import picture_names
 from infinity_mm.fs import Location
 from infinity_mm.schema import validate_records
 
@@ -48,9 +48,10 @@ class _Sample:
     pictures: dict[str, str] = field(default_factory=dict)
 
 
-def check_tar(location: Location, stats: ShardStats, keys: Keys, findings: Findings) -> tuple[str, int]:
+def check_tar(location: Location, name: str, keys: Keys, findings: Findings) -> tuple[str, int]:
     """Check every sample of a tar, add its keys to `keys`, and return (SHA-256 of the file, number of samples).
 
+    `name` stands for the file in `findings`.
     One sample's texts and 1 MiB of a picture are in memory at a time. Raises OSError where the file cannot be read.
     """
     seen: set[str] = set()
@@ -64,15 +65,15 @@ def check_tar(location: Location, stats: ShardStats, keys: Keys, findings: Findi
                     key, _, suffix = member.name.partition(".")
                     if sample is None or sample.key != key:
                         if sample is not None:
-                            _check(sample, stats.shard, findings)
+                            _check(sample, name, findings)
                         sample = _Sample(key)
                         samples += 1
-                        _note(key, stats.shard, seen, keys, findings)
-                    _read(tar, member, suffix, sample, stats.shard, findings)
+                        _note(key, name, seen, keys, findings)
+                    _read(tar, member, suffix, sample, name, findings)
                 if sample is not None:
-                    _check(sample, stats.shard, findings)
+                    _check(sample, name, findings)
         except tarfile.TarError as error:
-            findings.add(stats.shard, "", f"cannot be read as a tar: {error}; {AGAIN}")
+            findings.add(name, "", f"cannot be read as a tar: {error}; {AGAIN}")
         return source.finish(), samples
 
 
@@ -125,7 +126,9 @@ def _check(sample: _Sample, shard: str, findings: Findings) -> None:
             findings.check_picture(shard, sample.key, sample.pictures[name], image["sha256"])
 
 
-def _record(label: dict[str, Any]) -> dict[str, Any]:
+def _record(label: Any) -> dict[str, Any]:
     """Return the record that a label was made of; the bytes of its pictures are checked by their hashes."""
+    if not isinstance(label, dict):
+        raise TypeError(f"expected an object, got {type(label).__name__}")
     row = {name: value for name, value in label.items() if name != "conversations"}
     return {**row, "extra": orjson.dumps(label["extra"]).decode(), "image_bytes": [b""] * len(label["images"])}

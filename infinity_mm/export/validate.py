@@ -19,6 +19,9 @@ from infinity_mm.export.sidecar import INDEX, Index, ShardStats
 from infinity_mm.fs import Location
 from infinity_mm.schema import RECORDS, validate_records
 
+#: Records that are held as Python values at a time.
+_ROWS = 64
+
 Kind = Literal["work", "records", "export"]
 
 
@@ -41,37 +44,42 @@ def detect(path: Location) -> Kind:
 
 
 def validate(path: Location) -> Findings:
-    """Check a run folder (records and all exports), a folder of records, or one export."""
+    """Check a run folder (records and all exports), a folder of records, or one export.
+
+    Every byte is read; in memory stand one row group or one sample, and 16 bytes per id. Files are named in the
+    findings relative to `path`. Raises `UsageError` where `path` is none of these.
+    """
     kind = detect(path)
     findings = Findings()
     if kind == "work":
-        _check_records(path / "records", findings)
+        _check_records(path / "records", "records/", findings)
         for name in (path / "exports").folders():
             folder = path / f"exports/{name}"
             if (folder / INDEX).exists():
-                _check_export(folder, findings)
+                _check_export(folder, f"exports/{name}/", findings)
             else:
                 findings.add(f"exports/{name}", "", f"has no {INDEX}: the export is unfinished; run again")
     elif kind == "records":
-        _check_records(path, findings)
+        _check_records(path, "", findings)
     else:
-        _check_export(path, findings)
+        _check_export(path, "", findings)
     return findings
 
 
-def _check_records(root: Location, findings: Findings) -> None:
+def _check_records(root: Location, prefix: str, findings: Findings) -> None:
     keys = Keys()
-    for name in root.files(recursive=True):
-        if not name.endswith(".parquet"):
+    for file in root.files(recursive=True):
+        if not file.endswith(".parquet"):
             continue
+        name = prefix + file
         try:
-            with (root / name).open_input() as stream:
+            with (root / file).open_input() as stream:
                 parquet = pq.ParquetFile(stream)
                 if not parquet.schema_arrow.equals(RECORDS):
                     findings.add(name, "", "is not of the records schema (schemas/records.arrow.json); ingest again")
                     continue
                 for group in range(parquet.metadata.num_row_groups):
-                    for batch in parquet.iter_batches(64, row_groups=[group], use_threads=False):
+                    for batch in parquet.iter_batches(_ROWS, row_groups=[group], use_threads=False):
                         _check_rows(name, batch.to_pylist(), keys, findings)
         except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
             findings.add(name, "", f"cannot be read: {error}; delete it and run again")
@@ -90,50 +98,56 @@ def _check_rows(name: str, rows: list[dict[str, Any]], keys: Keys, findings: Fin
                 findings.check_picture(name, row["id"], hashlib.sha256(data).hexdigest(), image["sha256"])
 
 
-def _check_export(folder: Location, findings: Findings) -> None:
-    """Read every byte of an export and hold it against the index; one row group or sample is in memory at a time."""
+def _check_export(folder: Location, prefix: str, findings: Findings) -> None:
+    """Hold every shard of an export against the index."""
+    before = len(findings.errors)
     try:
         index = Index.model_validate_json((folder / INDEX).read_bytes())
     except ValidationError as error:
-        findings.add(INDEX, "", f"is damaged, or of another version: {error}; export again")
+        findings.add(prefix + INDEX, "", f"is damaged, or of another version: {error}; export again")
         return
     keys = Keys()
     samples = 0
+    present = set(folder.files(recursive=True))
     for stats in index.shards:
-        if not (folder / stats.shard).exists():
-            findings.add(stats.shard, "", "is named by the index and absent; export again")
+        if stats.shard not in present:
+            findings.add(prefix + stats.shard, "", "is named by the index and absent; export again")
             continue
         findings.counts["shards"] += 1
-        samples += _check_shard(folder / stats.shard, index, stats, keys, findings)
+        samples += _check_shard(folder / stats.shard, prefix + stats.shard, index, stats, keys, findings)
+    for file in sorted(present - {stats.shard for stats in index.shards}):
+        if file.endswith((".tar", ".parquet")):
+            findings.add(prefix + file, "", "is no shard of this export, and loaders would read it; delete it")
     findings.counts["samples"] += samples
     for key, count in keys.repeated():
         findings.add(folder.name, key, f"this key occurs {count} times; keys must be unique over all shards")
-    _read_back(folder, index, samples, findings)
+    if len(findings.errors) == before:
+        _read_back(folder, index, samples, findings)
 
 
-def _check_shard(location: Location, index: Index, stats: ShardStats, keys: Keys, findings: Findings) -> int:
+def _check_shard(location: Location, name: str, index: Index, stats: ShardStats, keys: Keys, findings: Findings) -> int:
     """Return the number of samples of a shard."""
     check = check_tar if index.format == "webdataset" else check_parquet
     try:
-        digest, samples = check(location, stats, keys, findings)
+        digest, samples = check(location, name, keys, findings)
     except OSError as error:
-        findings.add(stats.shard, "", f"cannot be read: {error}; {AGAIN}")
+        findings.add(name, "", f"cannot be read: {error}; {AGAIN}")
         return 0
     if digest != stats.sha256:
-        findings.add(stats.shard, "", f"SHA-256 differs from the index ({stats.sha256}): damaged; {AGAIN}")
+        findings.add(name, "", f"SHA-256 differs from the index ({stats.sha256}): damaged; {AGAIN}")
     if samples != stats.samples:
-        findings.add(stats.shard, "", f"holds {samples} samples, the index says {stats.samples}; {AGAIN}")
+        findings.add(name, "", f"holds {samples} samples, the index says {stats.samples}; {AGAIN}")
     return samples
 
 
 def _read_back(folder: Location, index: Index, samples: int, findings: Findings) -> None:
     """Count the samples as the format's own loader sees them, where it is installed and the export is local."""
-    package = "webdataset" if index.format == "webdataset" else "datasets"
-    if not folder.is_local or importlib.util.find_spec(package) is None or findings.errors:
-        findings.counts[f"{package}_not_tried"] += 1
-        return
     if not index.shards:
         return  # nothing was kept: loaders refuse an empty list
+    package = "webdataset" if index.format == "webdataset" else "datasets"
+    if not folder.is_local or importlib.util.find_spec(package) is None:
+        findings.counts[f"{package}_not_tried"] += 1
+        return
     paths = [(folder / stats.shard).path for stats in index.shards]
     reader = read_tar_with_webdataset if package == "webdataset" else read_parquet_with_datasets
     seen = reader(paths)
