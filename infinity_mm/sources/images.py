@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -44,8 +45,24 @@ class ImageStore:
         self._archives: dict[str, _Archive | None] = {}
         self._listings: dict[str, dict[str, list[str]]] = {}
 
+    def find(self, reference: ImageRef) -> tuple[ImageRef, bytes] | Quarantine:
+        """Return the picture and the reference under the name that it has here, or why there is none.
+
+        Of several names the first that exists counts; what is wrong with it is no reason to try the next.
+        """
+        absent: list[str] = []
+        for path in (reference.path, *reference.alternatives):
+            tried = replace(reference, path=path, alternatives=())
+            data = self.resolve(tried)
+            if not isinstance(data, Quarantine):
+                return tried, data
+            if data.reason != "missing_image":
+                return data
+            absent.append(data.detail)
+        return Quarantine("missing_image", "; ".join(absent))
+
     def resolve(self, reference: ImageRef) -> bytes | Quarantine:
-        """Return the picture's bytes, or why there are none."""
+        """Return the picture's bytes under its first name, or why there are none."""
         if reference.data is not None:
             return reference.data
         if reference.path is None:

@@ -29,6 +29,7 @@ FIELDS = (
     "id", "image", "images", "conversations", "messages", "texts", "question", "answers", "answer", "choices", "split",
     "annotation", "caption", "caption_str", "image_id", "imageId", "questions", "json", "__key__", "chosen", "file_path",
     "correct_choice_idx", "question_id", "hint", "data_subtype", "is_rejected", "imageURL",
+    "dialog", "__instances__", "__listed__", "file_name", "set", "instruction", "label", "task", "text",
     "url", "URL", "TEXT", "text", "top_caption", "all_captions", "WIDTH", "md5", "LICENSE", "language", "image_url",
     "key", "status", "error_message", "__picture__", "metadata", "general_metadata", "text_list", "image_info",
 )  # fmt: skip
