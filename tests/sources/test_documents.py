@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infinity_mm.sources.base import Quarantine, Sample
-from infinity_mm.sources.documents import parse_matched_sentences, parse_parallel_lists
+from infinity_mm.sources.documents import MatchOptions, parse_matched_sentences, parse_parallel_lists
 
 END = "END_OF_DOCUMENT_TOKEN_TO_BE_REPLACED"
 
@@ -94,9 +94,24 @@ def mmc4(texts, *matches, **keys):
     return {"text_list": texts, "image_info": infos, "url": "http://page", "could_have_url_duplicate": 1} | keys
 
 
+def matched(row, **options):
+    return parse_matched_sentences(row, MatchOptions(**options))
+
+
+def test_weak_matches_are_left_out_where_asked_and_noted():
+    row = mmc4(["a.", "b."], (0, "http://a/1"), (1, "http://a/2"))
+    row["image_info"][0]["matched_sim"] = 0.2399
+    del row["image_info"][1]["matched_sim"]
+    sample = matched(row, min_similarity=0.24)
+    assert sample.messages[0].content == "a.\n<image>\nb."
+    assert [image.url for image in sample.images] == ["http://a/2"]
+    assert sample.notes == ("weak_match_left_out",)
+    assert len(matched(row).images) == 2
+
+
 def test_a_picture_stands_before_its_sentence_or_after():
     row = mmc4(["a.", "b.", "c."], (2, "http://a/1"), (0, "http://a/2"), (2, "http://a/3"))
-    before, after = parse_matched_sentences(row), parse_matched_sentences(row, "after")
+    before, after = matched(row), matched(row, placement="after")
     assert before.messages[0].content == "<image>\na. b.\n<image>\n<image>\nc."
     assert [image.url for image in before.images] == ["http://a/2", "http://a/1", "http://a/3"]
     assert after.messages[0].content == "a.\n<image>\nb. c.\n<image>\n<image>"
@@ -107,7 +122,7 @@ def test_a_picture_stands_before_its_sentence_or_after():
 def test_base64_that_was_saved_as_the_text_of_bytes():
     encoded = str(base64.b64encode(b"picture"))
     row = mmc4(["a."], image_info=[{"matched_text_index": 0, "image_name": "n.jpg", "image_base64": encoded}])
-    [image] = parse_matched_sentences(row).images
+    [image] = matched(row).images
     assert (image.data, image.uri, image.optional) == (b"picture", "n.jpg", True)
 
 
@@ -131,10 +146,10 @@ def test_base64_that_was_saved_as_the_text_of_bytes():
     ],
 )
 def test_documents_of_another_form_have_a_reason(row, reason, detail):
-    fault = parse_matched_sentences(row)
+    fault = matched(row)
     assert (fault.reason, fault.source_id) == (reason, "http://page")
     assert detail in fault.detail
 
 
 def test_a_document_without_pictures_is_a_document():
-    assert isinstance(parse_matched_sentences(mmc4(["a."])), Sample)
+    assert isinstance(matched(mmc4(["a."])), Sample)
