@@ -174,6 +174,8 @@ def _matched(info: object, sentences: int) -> tuple[int, ImageRef] | str:
     if not isinstance(info, Mapping):
         return f"expected an object, got {type(info).__name__}"
     index, url, encoded = info.get("matched_text_index"), info.get("raw_url"), info.get("image_base64")
+    if isinstance(index, float) and index.is_integer():  # by way of pandas
+        index = int(index)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < sentences:
         return f"matched_text_index: expected one of {sentences} sentences, got {index!r:.40}"
     if isinstance(encoded, str) and encoded:

@@ -77,6 +77,7 @@ def test_the_catalogue_agrees_with_the_reference():
     if not REFERENCE.is_file():
         pytest.skip("no ../shared/reference beside this checkout")
     known = {entry["name"]: entry for entry in json.loads(REFERENCE.read_text())}
+    assert set(names()) == known.keys()
     for name in names():
         assert load(name).card.family == known[name]["family"]
         assert dict(load(name).card.paper_size) == known[name]["paper_size"]

@@ -85,7 +85,7 @@ def write_laion(root, at, md5):
 
 def do(tmp_path, sources, *overrides):
     tree = {
-        "name": "pt", "download": POLICY, "dedup": {"mode": "off"},
+        "name": "pt", "download": POLICY, "dedup": {"mode": "pair"},
         "sources": [{"name": name, "root": str(tmp_path / name), "max_quarantined": 1.0} for name in sources],
         "filters": [{"use": "structure"}, {"use": "image"}, {"use": "text"}],
         "export": [{"name": "pq", "format": "parquet"}, {"name": "wds", "format": "webdataset"}],

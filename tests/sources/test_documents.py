@@ -110,7 +110,7 @@ def test_weak_matches_are_left_out_where_asked_and_noted():
 
 
 def test_a_picture_stands_before_its_sentence_or_after():
-    row = mmc4(["a.", "b.", "c."], (2, "http://a/1"), (0, "http://a/2"), (2, "http://a/3"))
+    row = mmc4(["a.", "b.", "c."], (2, "http://a/1"), (0.0, "http://a/2"), (2, "http://a/3"))
     before, after = matched(row), matched(row, placement="after")
     assert before.messages[0].content == "<image>\na. b.\n<image>\n<image>\nc."
     assert [image.url for image in before.images] == ["http://a/2", "http://a/1", "http://a/3"]
