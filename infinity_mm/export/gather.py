@@ -95,7 +95,7 @@ def _read_part(work: Location, part: str, items: Sequence[_Wanted]) -> Iterator[
     waiting = sorted(items, key=lambda item: item.row)
     try:
         with location.open_input() as stream:
-            parquet = pq.ParquetFile(stream)
+            parquet = pq.ParquetFile(stream, page_checksum_verification=True)
             if not parquet.schema_arrow.equals(RECORDS):
                 raise StageError(f"{location} is not of the records schema; delete that file and run again")
             window = Window(stream, LOCAL_WINDOW if location.is_local else REMOTE_WINDOW)
