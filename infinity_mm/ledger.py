@@ -31,6 +31,9 @@ LEDGER = pa.schema(
     ]
 )
 
+#: Reason of a raw row that is a turn of the conversation that its winner holds: nothing of it is lost.
+JOINED_ELSEWHERE = "joined_conversation"
+
 #: Raw rows that could not become records, beside the parts they came from.
 QUARANTINE = pa.schema(
     [
@@ -60,7 +63,7 @@ class LedgerRow(Frozen):
     reason: str | None = Field(default=None, pattern=r"^[a-z]+(_[a-z]+)*$")
     #: The value that decided; for a kept row, the optional pictures that it does without.
     detail: str | None = None
-    #: For a duplicate, the row that was kept instead.
+    #: For a duplicate, the row that was kept instead; for a joined row, the one whose record holds it.
     winner: str | None = None
 
 
@@ -119,8 +122,8 @@ def balance(ledger: pa.Table, expected: Mapping[str, int]) -> None:
     """Check the ledger against the rows that the readers planned, per source.
 
     Raises `StageError` naming the source and both counts, or the first id that occurs twice, the
-    first row with an impossible outcome, or the first winner that is not itself a kept-by-deduplication
-    row of this ledger.
+    first row with an impossible outcome, or the first winner that is absent from this ledger or lost to another row
+    itself. Only the conversation to which a row was joined may have lost afterwards, as a whole.
     """
     counted = Counter(ledger.column("source").to_pylist())
     for source in sorted(set(expected) | set(counted)):
@@ -145,11 +148,12 @@ def _check_outcomes(ledger: pa.Table) -> None:
     if not pc.all(pc.and_(legal, consistent), min_count=0).as_py():
         wrong = ledger.filter(pc.invert(pc.and_(legal, consistent))).slice(0, 1).to_pylist()[0]
         raise StageError(f"a ledger row must be kept without a reason or not kept with one, got {wrong}")
-    winners = ledger.column("winner").drop_null()
-    removed = ledger.filter(pc.is_valid(ledger.column("winner"))).column("id")
-    if len(winners):
+    beaten = ledger.filter(pc.is_valid(ledger.column("winner")))
+    if len(beaten):
+        winners, joined = beaten.column("winner"), pc.equal(beaten.column("reason"), JOINED_ELSEWHERE)
         stray = pc.invert(pc.is_in(winners, value_set=ledger.column("id").combine_chunks()))
-        lost = pc.is_in(winners, value_set=removed.combine_chunks())
-        bad = winners.filter(pc.or_(stray, lost))
+        lost = pc.is_in(winners, value_set=beaten.filter(pc.invert(joined)).column("id").combine_chunks())
+        chained = pc.is_in(winners, value_set=beaten.filter(joined).column("id").combine_chunks())
+        bad = winners.filter(pc.or_(pc.or_(stray, chained), pc.and_not(lost, joined)))
         if len(bad):
             raise StageError(f"the winner {bad[0].as_py()} is absent from the ledger or lost to another row itself")

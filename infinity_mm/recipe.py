@@ -15,14 +15,16 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.download.params import DownloadParams
-from infinity_mm.errors import RecipeError, StoreError
+from infinity_mm.errors import RecipeError, SourceError, StoreError
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.nearest import nearest
+from infinity_mm.sources.base import Source
 from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.sources.options import with_options
 from infinity_mm.synth.params import SynthParams
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -42,8 +44,14 @@ class SourceUse(Frozen):
     priority: int = Field(default=100, ge=-(1 << 31), lt=1 << 31)
     #: Glob patterns of the annotation files, relative to the root; () takes the published names.
     files: tuple[str, ...] = ()
+    #: How the source is read, e.g. `group_by_image: true`; `infinity-mm sources NAME` lists its options.
+    options: dict[str, Any] = Field(default_factory=dict)
     #: The run stops when a larger share of the source's rows is quarantined at ingest.
     max_quarantined: Share = 0.5
+
+    def load(self) -> Source:
+        """Return the source with its options; raises `SourceError` for a name, option or value it does not have."""
+        return with_options(load_source(self.name), self.options)
 
 
 class FilterUse(Frozen):
@@ -176,7 +184,10 @@ def _element(items: list[Any], step: str, text: str) -> int:
 
 
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
-    load_source(use.name)
+    try:
+        use.load()
+    except SourceError as error:
+        raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
     root = Location.of(use.root, base=path.resolve().parent)
     try:
         found = root.is_dir()

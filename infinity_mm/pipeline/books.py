@@ -14,7 +14,7 @@ from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_unit
-from infinity_mm.ledger import LEDGER, SourceBooks, balance, draw_books
+from infinity_mm.ledger import JOINED_ELSEWHERE, LEDGER, SourceBooks, balance, draw_books
 from infinity_mm.pipeline.ingest import IngestTask
 from infinity_mm.pipeline.losses import describe_losses
 from infinity_mm.pipeline.parts import Part
@@ -22,7 +22,7 @@ from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store
 
 MIXTURE_VERSION = 1
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
 
 MIXED = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string()), pa.field("detail", pa.string())]
@@ -156,20 +156,24 @@ def run_ledger(
 
 
 def write_ledger(task: LedgerTask) -> None:
-    """Join verdicts and quarantine of one part into ledger rows: records first, then quarantine.
+    """Join verdicts and quarantine of one part into ledger rows: records, what was joined to them, then quarantine.
 
-    The detail of a kept row says which of its pictures it does without, if any.
+    The detail of a kept row says which of its pictures it does without, if any. A raw row that is a turn of another
+    row's conversation is dropped in favour of that row, whatever becomes of it.
     """
     store = Store(Location(task.work))
     rows = outcomes(store, task.fate)
     source = task.fate.part.source
     if task.fate.ingested:
         references = store.read(task.fate.part.records, ["source_ref"]).column("source_ref").to_pylist()
-        losses = store.read(task.fate.part.ingest, ["images_lost"]).column("images_lost").to_pylist()
-        for row, reference, images_lost in zip(rows, references, losses, strict=True):
+        measured = store.read(task.fate.part.ingest, ["images_lost", "joined"]).to_pylist()
+        joined = []
+        for row, reference, beside in zip(rows, references, measured, strict=True):
             row |= {"source": source, "source_ref": reference}
             if row["outcome"] == "kept":
-                row["detail"] = describe_losses(images_lost)
+                row["detail"] = describe_losses(beside["images_lost"])
+            joined += [_joined(source, row["id"], one) for one in beside["joined"]]
+        rows += joined
         for lost in store.read(task.fate.part.quarantine).to_pylist():
             rows.append({name: lost.get(name) for name in LEDGER.names} | {"outcome": "quarantined", "winner": None})
     else:
@@ -179,6 +183,20 @@ def write_ledger(task: LedgerTask) -> None:
     store.write(task.output, pa.Table.from_pylist(rows, schema=LEDGER))
 
 
+def _joined(source: str, record: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the ledger row of a raw row that is a turn of a record."""
+    return {
+        "id": row["id"],
+        "source": source,
+        "source_ref": row["source_ref"],
+        "outcome": "dropped",
+        "stage": "ingest",
+        "reason": JOINED_ELSEWHERE,
+        "detail": f"turn={row['turn']} of the conversation about the same picture",
+        "winner": record,
+    }
+
+
 def check_quarantine(context: Context, tasks: Sequence[IngestTask]) -> None:
     """Stop the run where a source lost more rows to quarantine than its budget allows."""
     lost: dict[str, Counter[str]] = {}
@@ -186,7 +204,7 @@ def check_quarantine(context: Context, tasks: Sequence[IngestTask]) -> None:
     for task in tasks:
         reasons = context.store.read(task.part.quarantine, ["reason"]).column("reason").to_pylist()
         lost.setdefault(task.part.source, Counter()).update(reasons)
-        read[task.part.source] += task.take
+        read[task.part.source] += task.rows
     for use in context.recipe.sources:
         total = sum(lost.get(use.name, Counter()).values())
         if total > use.max_quarantined * read[use.name]:

@@ -62,7 +62,7 @@ def _ledger(store: Store) -> list[dict[str, Any]]:
 
 
 def _duplicates(store: Store, seed: int) -> list[dict[str, Any]]:
-    lost = [row for row in _ledger(store) if row["winner"] is not None]
+    lost = [row for row in _ledger(store) if row["winner"] is not None and row["stage"] == "dedup"]
     chosen = _sample(lost, seed, "duplicates")
     cards = _cards(store, {row["id"] for row in chosen} | {row["winner"] for row in chosen})
     return [{**row, "loser": cards.get(row["id"]), "victor": cards.get(row["winner"])} for row in chosen]
