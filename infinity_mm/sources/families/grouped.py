@@ -15,10 +15,10 @@ import xxhash
 
 from infinity_mm.errors import SourceError
 from infinity_mm.fs import Location
-from infinity_mm.sources.base import Plan, Raw, Reader, Split
-from infinity_mm.sources.families.lines import KEY, SNIPPET, Fault, prepared_line, read_lines, scan_prepared
+from infinity_mm.sources.base import Plan, Quarantine, Raw, Reader, Split
+from infinity_mm.sources.families.lines import SNIPPET, Fault, prepared_line, read_lines, scan_prepared
 
-#: Under which a prepared line holds the rows of its picture, as ``[locator, row, digest, repeat]``.
+#: Under which a prepared line holds the rows of its picture, each as `_json` writes it.
 _MEMBERS = "__rows__"
 #: Bytes of rows that are held at once while they are grouped.
 _HELD = 256 << 20
@@ -28,9 +28,10 @@ _HELD = 256 << 20
 class GroupedByImage:
     """Rows of `base` that name the same picture, as one `Raw` that has them as `members`.
 
-    Groups stand in the order of their first rows (within each pass) and never reach over files; a row that
-    names no picture is a group of its own. A file with more than 256 MB of rows is read once per 256 MB, each time
-    for another share of its pictures, so memory stays bounded.
+    Groups stand in the order of their first rows (within each pass) and never reach over files. Before them stand rows
+    that name no picture, each a group of its own, and those that could not be read, as `base` gave them. A file with
+    more than 256 MB of rows is read once per 256 MB, each time for another share of its pictures, so memory stays
+    bounded.
     """
 
     base: Reader
@@ -57,23 +58,17 @@ class GroupedByImage:
         return _rewritten(plan, prepare_to, "by-image", rows, lambda splits: self._lines(root, splits))
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
-        """Yield groups; a row that could not be read comes as it is."""
+        """Yield groups, and what could not be read."""
         for raw in read_lines(root, split):
-            if raw.row is None:
-                yield raw
-            else:
-                members = tuple(_member(*fields) for fields in raw.row[_MEMBERS])
-                yield replace(raw, row={KEY: raw.row[KEY]}, members=members)
+            written = (raw.row or {})[_MEMBERS]
+            members = tuple(_member(*fields) for fields in written)
+            yield members[0] if members[0].row is None else replace(raw, row={}, members=members)
 
     def _lines(self, root: Location, splits: list[Split]) -> Iterator[tuple[bytes, int]]:
         passes = 1 + _size(root, splits[0]) // _HELD
         for turn in range(passes):
             groups: dict[str, list[bytes]] = {}
             for raw in _rows(self.base, root, splits):
-                if raw.row is None:
-                    if turn == 0:
-                        yield _faulty(raw), 1
-                    continue
                 name = self._name(raw)
                 if name is None:
                     if turn == 0:
@@ -181,13 +176,14 @@ def _faulty(raw: Raw) -> bytes:
 
 
 def _group(name: str, members: list[bytes]) -> bytes:
-    return prepared_line(f"image={name}", {KEY: name, _MEMBERS: [orjson.Fragment(member) for member in members]})
+    return prepared_line(f"image={name}", {_MEMBERS: [orjson.Fragment(member) for member in members]})
 
 
 def _json(raw: Raw, file: str) -> bytes:
-    """Return a raw row as ``[locator, row, digest, repeat]``."""
+    """Return a raw row as ``[locator, row, digest, repeat, fault]``; raises `SourceError` where JSON cannot hold it."""
+    fault = None if raw.error is None else (raw.error.reason, raw.error.detail, raw.snippet)
     try:
-        return orjson.dumps([raw.locator, raw.row, raw.digest, raw.repeat])
+        return orjson.dumps([raw.locator, raw.row, raw.digest, raw.repeat, fault])
     except TypeError as error:
         raise SourceError(
             f"{file} {raw.locator}: a row that holds more than JSON can, such as an embedded picture, cannot be "
@@ -195,6 +191,9 @@ def _json(raw: Raw, file: str) -> bytes:
         ) from error
 
 
-def _member(locator: str, row: dict[str, Any], digest: str, repeat: int) -> Raw:
+def _member(locator: str, row: dict[str, Any] | None, digest: str, repeat: int, fault: list[Any] | None) -> Raw:
     """Return a raw row as the base gave it: grouped or not, it has the same id."""
+    if row is None:
+        error = None if fault is None else Quarantine(fault[0], fault[1])
+        return Raw(locator, None, digest, repeat, error, "" if fault is None else fault[2])
     return Raw(locator, row, digest, repeat, None, orjson.dumps(row)[:SNIPPET].decode("utf-8", "replace"))
