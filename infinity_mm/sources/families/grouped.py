@@ -16,7 +16,7 @@ import xxhash
 from infinity_mm.errors import SourceError
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Quarantine, Raw, Reader, Split
-from infinity_mm.sources.families.lines import SNIPPET, Fault, prepared_line, read_lines, scan_prepared
+from infinity_mm.sources.families.lines import SNIPPET, Fault, packed, prepared_line, read_lines, scan_prepared
 
 #: Under which a prepared line holds the rows of its picture, each as `_json` writes it.
 _MEMBERS = "__rows__"
@@ -183,7 +183,7 @@ def _json(raw: Raw, file: str) -> bytes:
     """Return a raw row as ``[locator, row, digest, repeat, fault]``; raises `SourceError` where JSON cannot hold it."""
     fault = None if raw.error is None else (raw.error.reason, raw.error.detail, raw.snippet)
     try:
-        return orjson.dumps([raw.locator, raw.row, raw.digest, raw.repeat, fault])
+        return packed([raw.locator, raw.row, raw.digest, raw.repeat, fault])
     except TypeError as error:
         raise SourceError(
             f"{file} {raw.locator}: a row that holds more than JSON can, such as an embedded picture, cannot be "

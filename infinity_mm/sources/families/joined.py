@@ -18,7 +18,7 @@ from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Raw, Split
 from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
 from infinity_mm.sources.families.files import find_files
-from infinity_mm.sources.families.lines import Fault, malformed, prepared_line, read_lines, scan_prepared
+from infinity_mm.sources.families.lines import Fault, malformed, packed, prepared_line, read_lines, scan_prepared
 from infinity_mm.sources.families.rowfiles import content_digest
 
 #: Top-level arrays that are streamed, whichever of them is asked for.
@@ -108,7 +108,7 @@ class QuestionsAndAnnotations:
                 key = str(row.get("question_id"))
                 if key in answers:  # the last one counts, as in a table by id
                     left.append(_without_question(*answers[key]))
-                answers[key] = (locator, orjson.dumps(row))
+                answers[key] = (locator, packed(row))
             else:
                 left.append(prepared_line(locator, row, fault))
         taken: set[str] = set()
@@ -162,7 +162,7 @@ def _by_key(location: Location, array: str, key: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for _, _, row, _ in _rows(location, (array,)):
         if isinstance(row, dict):
-            found[str(row.get(key))] = orjson.dumps(row)
+            found[str(row.get(key))] = packed(row)
     return found
 
 
