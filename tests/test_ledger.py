@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from infinity_mm.errors import StageError
-from infinity_mm.ledger import LEDGER, balance, draw_books
+from infinity_mm.ledger import JOINED_ELSEWHERE, LEDGER, balance, draw_books
 
 KEPT = {"outcome": "kept", "stage": None, "reason": None, "detail": None, "winner": None}
 
@@ -56,3 +56,20 @@ def test_a_winner_that_lost_itself_fails():
 def test_a_winner_that_is_not_there_fails():
     with pytest.raises(StageError, match="absent"):
         balance(table(dropped("near_pair", winner="f" * 32)), {"s": 1})
+
+
+def joined(winner: int) -> dict[str, object]:
+    return dropped(JOINED_ELSEWHERE, stage="ingest", winner=f"{winner:032x}")
+
+
+def test_a_joined_row_stays_with_its_conversation_when_that_is_a_duplicate():
+    balance(table({}, dropped("exact_pair", winner=f"{0:032x}"), joined(1), joined(0)), {"s": 4})
+
+
+def test_a_joined_row_must_name_a_record_and_holds_none_itself():
+    with pytest.raises(StageError, match="absent"):
+        balance(table(joined(7)), {"s": 1})
+    with pytest.raises(StageError, match=f"{1:032x}"):
+        balance(table({}, joined(0), joined(1)), {"s": 3})
+    with pytest.raises(StageError, match=f"{1:032x}"):
+        balance(table({}, joined(0), dropped("near_pair", winner=f"{1:032x}")), {"s": 3})

@@ -92,7 +92,7 @@ def test_explain_leads_from_a_joined_question_to_its_conversation(done):
     joined = next(row for row in rows(folder / "together", "ledger") if row["winner"])
     told = infinity_mm("explain", folder / "together", joined["id"])
     assert told.returncode == 0, told.stderr
-    assert joined["winner"] in told.stdout
+    assert f"part of     {joined['winner']}" in told.stdout
     assert infinity_mm("validate", folder / "together").returncode == 0
 
 
