@@ -13,7 +13,6 @@ from infinity_mm.pipeline.passes import unfinished
 from infinity_mm.pipeline.planning import make_task, read_plan
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import Recipe
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
 
@@ -79,7 +78,7 @@ def preview(recipe: Recipe, work: Location) -> Preview:
     store = Store(work)
     lines = []
     for use in recipe.sources:
-        source = load_source(use.name)
+        source = use.load()
         task = make_task(store, use, recipe.partition_rows)
         files = source_files(use.root, task.listing)
         line = SourcePlan(source=use.name, files=len(task.listing), bytes=files, rows=None, partitions=None, done=None)
@@ -89,7 +88,7 @@ def preview(recipe: Recipe, work: Location) -> Preview:
             if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
                 done = min(len(parts), len(store.at(f"records/{use.name}").files()))
             line = line.model_copy(
-                update={"rows": sum(part.take for part in parts), "partitions": len(parts), "done": done}
+                update={"rows": sum(part.rows for part in parts), "partitions": len(parts), "done": done}
             )
         lines.append(line)
     return Preview(work=str(work), sources=tuple(lines), stages=tuple(_stages(recipe)))
@@ -131,7 +130,7 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
         whole = 0
         for use in recipe.sources:
             plan = read_plan(store, make_task(store, use, recipe.partition_rows).output)
-            total = sum(split.rows for split in plan.splits)
+            total = sum(split.inputs(split.rows) for split in plan.splits)
             whole += min(total, use.limit or total)
     books = {name: book for name, book in manifest.books.items() if name != SYNTHETIC}
     seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())

@@ -24,7 +24,6 @@ from infinity_mm.pipeline.run import RunOptions
 from infinity_mm.pipeline.screening import run_identity, run_screen
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, SourceUse, recipe_fingerprint
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import versions
 
@@ -38,7 +37,7 @@ def ingest_only(
     `work` is the folder of a `run`: its ledger and manifest would no longer be those of its recipe.
     """
     began = time.monotonic()
-    source = load_source(use.name)
+    source = use.load()
     recipe = recipe_of(use, work, download)
     _refuse_run_folder(work, use)
     with exclusive(work), Engine(options.address, options.workers) as engine:
@@ -52,7 +51,7 @@ def ingest_only(
         screens = run_screen(context, run_identity(context, tasks), {part: {"ingest": part.ingest} for part in parts})
         fates = [Fate(part, screens[part]) for part in parts]
         ledgers = run_ledger(context, fates, only_sources={use.name})
-        books, _ = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})
+        books, _ = close_books(context, fates, ledgers, {use.name: sum(task.rows for task in tasks)})
         tidy(context, [use.name])
         manifest = Manifest(
             command="ingest",
@@ -117,7 +116,7 @@ def download_only(use: SourceUse, work: Location, options: RunOptions, download:
 
     Raises `SourceError` for a source that has none, and as `ingest_only` does.
     """
-    if not load_source(use.name).downloads:
+    if not use.load().downloads:
         raise SourceError(f"{use.name} gives no pictures by URL: there is nothing to download; `infinity-mm ingest` it")
     recipe = recipe_of(use, work, download)
     with exclusive(work), Engine(options.address, options.workers) as engine:

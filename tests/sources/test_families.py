@@ -17,6 +17,7 @@ from infinity_mm.sources.families.joined import CaptionsAndImages, QuestionsAndA
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.families.tars import TarRows
 from infinity_mm.sources.images import ImageStore
+from infinity_mm.sources.vqav2 import SOURCE as VQAV2
 from tests.sources.reading import rows_of, same_for_all_sizes
 
 
@@ -292,8 +293,33 @@ def test_answers_without_questions_are_an_error_and_the_subtype_may_stand_anywhe
         '{"questions": [{"question_id": 1}, {"question_id": 2}], "data_subtype": "val2014"}'
     )
     found = same_for_all_sizes(QuestionsAndAnnotations(), tmp_path, ("*.json",))
-    assert [f[4]["data_subtype"] for f in found] == ["val2014", "val2014"]
-    assert [f[4]["annotation"] for f in found] == [{"question_id": 1}, None]
+    assert [f[4]["data_subtype"] for f in found[:2]] == ["val2014", "val2014"]
+    assert [f[4]["annotation"] for f in found[:2]] == [{"question_id": 1}, None]
+    assert [(f[1], f[5]) for f in found[2:]] == [("annotations.item=1", "malformed_json")]
+
+
+def test_annotations_without_a_question_are_told_whichever_half_is_short(tmp_path):
+    questions = [{"question_id": n, "image_id": n, "question": "q"} for n in (1, 2, 1)]
+    answers = [{"question_id": n, "answers": [{"answer": f"a{place}"}]} for place, n in enumerate((1, 7, 1, 7))]
+    for split in ("train", "val"):
+        (tmp_path / f"{split}_annotations.json").write_text(json.dumps({"annotations": answers}))
+    (tmp_path / "train_questions.json").write_text(json.dumps({"questions": questions}))
+    found = same_for_all_sizes(QuestionsAndAnnotations(), tmp_path, ("*.json",))
+    outcomes = [(file, locator, VQAV2.parse(row)) for file, locator, _, _, row, _ in found]
+    told = [(file, locator, made.source_id) for file, locator, made in outcomes if isinstance(made, Quarantine)]
+    assert {made.reason for _, _, made in outcomes if isinstance(made, Quarantine)} == {"unjoined_annotation"}
+    assert told == [
+        ("train_questions.json", "item=1", "2"),
+        ("train_questions.json", "annotations.item=0", "1"),
+        ("train_questions.json", "annotations.item=1", "7"),
+        ("train_questions.json", "annotations.item=3", "7"),
+        *(
+            ("val_annotations.json", f"annotations.item={n}", key)
+            for n, key in ((0, "1"), (1, "7"), (2, "1"), (3, "7"))
+        ),
+    ]
+    joined = [made.messages[1].content for _, _, made in outcomes if not isinstance(made, Quarantine)]
+    assert joined == ["a2", "a2"], "of two annotations the last counts, for each question that asks for it"
 
 
 def test_files_by_published_name_then_by_suffix(tmp_path):
