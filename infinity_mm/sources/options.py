@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
+from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from infinity_mm.errors import SourceError
 from infinity_mm.frozen import Frozen
@@ -146,10 +148,12 @@ class Described:
     """One option of a source, for people."""
 
     name: str
-    #: The values it can have, as they are written in a recipe.
+    #: The values it can have, as they are written in a recipe; of a number, the smallest and the largest.
     values: tuple[object, ...]
     default: object
     meaning: str
+    #: True where all numbers from the first to the second value are meant.
+    between: bool = False
 
 
 def describe_options(source: Source) -> tuple[Described, ...]:
@@ -158,10 +162,16 @@ def describe_options(source: Source) -> tuple[Described, ...]:
         return ()
     defaults = options_of(source)
     return tuple(
-        Described(name, _values(field.annotation), defaults[name], field.description or "")
-        for name, field in type(source.parse.options).model_fields.items()
+        _describe(name, field, defaults[name]) for name, field in type(source.parse.options).model_fields.items()
     )
 
 
-def _values(annotation: object) -> tuple[object, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else (True, False)
+def _describe(name: str, field: FieldInfo, default: object) -> Described:
+    meaning = field.description or ""
+    if get_origin(field.annotation) is Literal:
+        return Described(name, get_args(field.annotation), default, meaning)
+    if field.annotation is bool:
+        return Described(name, (True, False), default, meaning)
+    low = next(limit.ge for limit in field.metadata if isinstance(limit, Ge))
+    high = next(limit.le for limit in field.metadata if isinstance(limit, Le))
+    return Described(name, (low, high), default, meaning, between=True)
