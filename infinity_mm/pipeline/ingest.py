@@ -30,7 +30,7 @@ from infinity_mm.store import Store
 from infinity_mm.versions import computing
 
 #: Raised whenever ingestion itself would write other bytes for the same samples.
-VERSION = 2
+VERSION = 3
 STAGE = "ingest"
 #: Characters of a raw row that the quarantine keeps.
 SNIPPET = 4_096

@@ -11,7 +11,9 @@ from infinity_mm.nearest import nearest
 from infinity_mm.sources.base import Source
 
 #: Modules beside the sources that are none.
-_HELPERS = {"answers", "base", "catalogue", "conversation", "families", "fields", "images", "pictures"}
+_HELPERS = {
+    "answers", "base", "catalogue", "chats", "conversation", "families", "fields", "images", "own", "pictures",
+}  # fmt: skip
 
 
 def names() -> tuple[str, ...]:

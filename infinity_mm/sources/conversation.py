@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-
 from infinity_mm.record import IMAGE_TOKEN, Message
 from infinity_mm.sources.base import ImageRef, Quarantine
-from infinity_mm.sources.pictures import is_sequence, read_images
+from infinity_mm.sources.families.cut import parse_row
+from infinity_mm.sources.pictures import PICTURE_KEYS, is_sequence
+from infinity_mm.sources.pictures import read_images as read_images
 
 Role = Literal["system", "user", "assistant"]
 
@@ -34,12 +34,12 @@ _ROLES: Mapping[str, Role] = {
     "system": "system",
     "developer": "system",
 }
+#: Roles of function calling, which has no form in the records.
+_TOOLS = {"tool", "function", "observation", "function_call", "tool_call", "tool_response", "ipython"}
 #: Keys of one object that holds a question and its answer, in place of two turns.
 _PAIRS = (("user", "assistant"), ("human", "assistant"), ("human", "gpt"), ("question", "answer"))
 #: Other spellings of a picture's place; only read as such in rows that have pictures.
 _SPELLINGS = re.compile(r"<\|image\|>|<__dj__image>|<img>[^<]*</img>|<ImageHere>|<image-placeholder>", re.IGNORECASE)
-#: Where a content part of a picture holds the picture itself, in order of preference.
-_PICTURE_KEYS = ("image", "image_url", "url", "path", "bytes", "base64", "data", "source")
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def read_chat(turns: object, tags: Tags = Tags()) -> Chat | Quarantine:
     """Return the turns of a conversation.
 
     Accepts a list of ``{from, value}`` or ``{role, content}`` with the usual role names or those of `tags`, the same as
-    JSON text or as one object of parallel lists (what `datasets` makes of a sequence of objects), and pairs, as
-    ``[question, answer]`` or ``{user, assistant}``. Content may be a list of parts (``{"type": "image"}``, ``{"type":
+    JSON text or as one object of parallel lists (what `datasets` makes of a sequence of objects), ``[role, text]``, and
+    pairs of question and answer, as ``[question, answer]`` or ``{user, assistant}``. Content may be a list of parts (``{"type": "image"}``, ``{"type":
     "text", "text": ...}``), and null, which becomes an empty text so that the structure filter can name it.
     """
     turns = _as_list(turns)
@@ -119,17 +119,16 @@ def read_chat(turns: object, tags: Tags = Tags()) -> Chat | Quarantine:
 
 def _as_list(turns: object) -> Sequence[object] | Quarantine:
     if isinstance(turns, str) and turns.lstrip()[:1] in ("[", "{"):
-        try:
-            turns = orjson.loads(turns)
-        except orjson.JSONDecodeError as error:
-            return Quarantine("unexpected_row", f"expected a list of turns, got a text that is no JSON: {error}")
+        turns, problem = parse_row(turns.encode("utf-8", "replace"))
+        if problem is not None:
+            return Quarantine("unexpected_row", f"expected a list of turns, got a text that is no JSON: {problem}")
     if isinstance(turns, Mapping):
         lists = [value for value in turns.values() if is_sequence(value)]
         if lists and len(lists) == len(turns) and len({len(value) for value in lists}) == 1:
             return [dict(zip(turns, values, strict=True)) for values in zip(*turns.values(), strict=True)]
     if not is_sequence(turns):
         return Quarantine("missing_field", f"expected a list of turns, got {type(turns).__name__}")
-    return turns  # type: ignore[return-value]
+    return turns
 
 
 def _without_pairs(turns: Sequence[object]) -> Sequence[object]:
@@ -138,9 +137,14 @@ def _without_pairs(turns: Sequence[object]) -> Sequence[object]:
     for turn in turns:
         pair: Sequence[object] = ()
         if isinstance(turn, Mapping):
-            pair = next(((turn[ask], turn[answer]) for ask, answer in _PAIRS if ask in turn and answer in turn), ())
-        elif is_sequence(turn) and len(turn) == 2 and all(isinstance(text, str) for text in turn):  # type: ignore[arg-type]
-            pair = turn  # type: ignore[assignment]
+            given = {key for key, value in turn.items() if value is not None}
+            keys = next(((ask, answer) for ask, answer in _PAIRS if ask in turn and answer in turn), ())
+            pair = [turn[key] for key in keys if given & set(keys) and not given & {"role", "from"}]
+        elif is_sequence(turn) and len(turn) == 2 and all(isinstance(text, str) for text in turn):
+            if str(turn[0]).strip().lower() in _ROLES:
+                turn = {"role": turn[0], "content": turn[1]}
+            else:
+                pair = turn
         roles = ("user", "assistant")
         found += [{"role": role, "content": text} for role, text in zip(roles, pair, strict=True)] if pair else [turn]
     return found
@@ -151,6 +155,8 @@ def _read_turn(turn: object, tags: Tags) -> Chat | Quarantine:
         return Quarantine("unexpected_row", f"expected an object, got {type(turn).__name__}")
     name = _first(turn, (tags.role, "from", "role"))
     role = tags.role_of(name)
+    if (role is None and str(name).strip().lower() in _TOOLS) or turn.get("tool_calls"):
+        return Quarantine("unexpected_row", f"role {name!r:.80}: tool calls and their results are not read")
     if role is None:
         return Quarantine("unexpected_row", f"expected a role such as human or gpt, got {name!r:.80}")
     keys = (tags.content, "value", "content", "text")
@@ -158,7 +164,7 @@ def _read_turn(turn: object, tags: Tags) -> Chat | Quarantine:
         return Quarantine("missing_field", f"none of {', '.join(filter(None, keys))} among {sorted(map(str, turn))}")
     content = _first(turn, keys)
     if is_sequence(content) or isinstance(content, Mapping):
-        return _read_parts(role, [content] if isinstance(content, Mapping) else content)  # type: ignore[arg-type]
+        return _read_parts(role, [content] if isinstance(content, Mapping) else content)
     text = _text_of(content)
     if text is None:
         return Quarantine("unexpected_row", f"expected text, got {type(content).__name__}")
@@ -184,6 +190,8 @@ def _read_parts(role: Role, content: Sequence[object]) -> Chat | Quarantine:
             pictures.append(picture)
         elif isinstance(part, Mapping) and isinstance(text := _first(part, ("text", "content", "value")), str):
             texts.append(text)
+        elif isinstance(part, Mapping) and part.get("type") == "text" and text is None:
+            texts.append("")
         else:
             kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
             return Quarantine("unexpected_row", f"expected parts of text and pictures, got {kind!r:.80}")
@@ -198,16 +206,14 @@ def _is_picture(part: Mapping[Any, Any]) -> bool:
 
 
 def _picture_of(part: Mapping[Any, Any]) -> ImageRef | int | Quarantine | None:
-    index = part.get("index")
-    if isinstance(index, int) and not isinstance(index, bool):
-        return index
-    value = _first(part, _PICTURE_KEYS)
-    found = read_images(value)
+    found = read_images({key: part[key] for key in PICTURE_KEYS if part.get(key) is not None})
     if isinstance(found, Quarantine):
         return found
     if len(found) > 1:
         return Quarantine("unexpected_row", f"expected one picture in a part, got {len(found)}")
-    return found[0] if found else None
+    index = part.get("index")
+    number = index if isinstance(index, int) and not isinstance(index, bool) else None
+    return found[0] if found else number
 
 
 def _text_of(value: object) -> str | None:

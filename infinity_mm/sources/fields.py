@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from infinity_mm.record import Message
 from infinity_mm.sources.answers import DESCRIBE, SHORT, answer_texts, ask, first, vote
 from infinity_mm.sources.base import ImageRef, Quarantine, Sample
-from infinity_mm.sources.conversation import Chat, one_turn, pairs_to_turns, place_images, read_chat, read_turns
-from infinity_mm.sources.pictures import read_images
+from infinity_mm.sources.chats import chat_sample, key_text
+from infinity_mm.sources.conversation import one_turn, pairs_to_turns, place_images, read_images, read_turns
 
 _IDS = ("id", "sample_id", "idx", "question_id", "questionId", "pid")
 
@@ -19,39 +17,6 @@ _IDS = ("id", "sample_id", "idx", "question_id", "questionId", "pid")
 def native_key(row: Mapping[str, Any], *keys: str) -> str:
     """Return the first native key that the row has, as text; "" without any."""
     return next((text for key in keys or _IDS if (text := key_text(row.get(key)))), "")
-
-
-def key_text(value: object) -> str:
-    """Return a native key of any type as text: 3.0 is "3" (columns with gaps become floats), bytes are hexadecimal."""
-    if value is None or isinstance(value, bool):
-        return ""
-    if isinstance(value, Mapping) and len(value) == 1:  # {"$oid": "..."}, {"id": 3}
-        return key_text(next(iter(value.values())))
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, float):
-        return "" if value != value else str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    if isinstance(value, Mapping | list | tuple):
-        return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
-    return str(value)
-
-
-def other_fields(row: Mapping[str, Any], used: Iterable[str]) -> dict[str, Any]:
-    """Return what a row holds beside the fields that were used: no nulls, and no bytes, which have no JSON."""
-    taken = set(used)
-    return {
-        name: kept for name, value in row.items() if name not in taken and (kept := _without_bytes(value)) is not None
-    }
-
-
-def _without_bytes(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _without_bytes(item) for key, item in value.items() if not isinstance(item, bytes)}
-    if isinstance(value, list | tuple):
-        return [_without_bytes(item) for item in value if not isinstance(item, bytes)]
-    return value
 
 
 def finish(
@@ -76,33 +41,14 @@ def finish(
 def parse_llava(row: Mapping[str, Any]) -> Sample | Quarantine:
     """LLaVA's form: `conversations` of from/value turns, `image` a path, a list, absent or a word for none.
 
-    Hub copies in the same form name the turns `messages` and the pictures `images`. All other fields are kept in `extra`.
+    Hub copies in the same form name the turns `messages` and the pictures `images`. Other fields are kept in `extra`.
     """
     turns = next((name for name in ("conversations", "conversation", "messages") if row.get(name) is not None), None)
     if turns is None:
         return Quarantine("missing_field", f"expected conversations, got keys {sorted(row)}", native_key(row))
-    pictures = next((name for name in ("image", "images") if row.get(name) is not None), "image")
-    return chat_sample(row, read_chat(row[turns]), read_images(row.get(pictures)), (turns, pictures))
-
-
-def chat_sample(
-    row: Mapping[str, Any],
-    chat: Chat | Quarantine,
-    column: tuple[ImageRef, ...] | Quarantine,
-    used: Iterable[str],
-    source_id: str | None = None,
-) -> Sample | Quarantine:
-    """Return the sample of a conversation and of the pictures in the row's own list; other fields go to `extra`."""
-    key = native_key(row) if source_id is None else source_id
-    for part in (chat, column):
-        if isinstance(part, Quarantine):
-            return Quarantine(part.reason, part.detail, key)
-    assert isinstance(chat, Chat)
-    assert isinstance(column, tuple)
-    images = chat.pictures(column)
-    messages, notes = place_images(chat.messages, len(images))
-    used = {*used, *(name for name in _IDS if key_text(row.get(name)) == key)}
-    return Sample(source_id=key, messages=messages, images=images, extra=other_fields(row, used), notes=notes)
+    key = next((name for name in _IDS if key_text(row.get(name))), "")
+    pictures = next((name for name in ("image", "images") if read_images(row.get(name)) != ()), "image")
+    return chat_sample(row, turns, pictures, key)
 
 
 def parse_docowl(row: Mapping[str, Any]) -> Sample | Quarantine:

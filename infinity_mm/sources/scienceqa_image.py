@@ -7,11 +7,10 @@ from typing import Any
 
 from infinity_mm.sources.answers import LETTER, ask, letter, options
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
-from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.conversation import one_turn, read_images
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key, question_of
-from infinity_mm.sources.pictures import read_images
 
 
 def parse(row: Mapping[str, Any]) -> Sample | Quarantine:

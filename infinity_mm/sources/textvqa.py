@@ -7,9 +7,9 @@ from typing import Any
 
 from infinity_mm.sources.answers import answer_texts, vote
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.conversation import read_images
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
-from infinity_mm.sources.pictures import read_images
 
 
 def parse(row: Mapping[str, Any]) -> Sample | Quarantine:

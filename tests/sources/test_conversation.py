@@ -5,8 +5,7 @@ import pytest
 from infinity_mm.record import Message
 from infinity_mm.sources.answers import first, letter, options, vote
 from infinity_mm.sources.base import ImageRef, Quarantine
-from infinity_mm.sources.conversation import place_images, read_turns
-from infinity_mm.sources.pictures import read_images
+from infinity_mm.sources.conversation import place_images, read_images, read_turns
 
 
 def user(text: str) -> Message:
