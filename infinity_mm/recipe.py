@@ -6,25 +6,34 @@ key and the nearest valid name. Relative roots are relative to the recipe's own 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.download.params import DownloadParams
-from infinity_mm.errors import RecipeError, StoreError
+from infinity_mm.errors import RecipeError, SourceError, StoreError
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.nearest import nearest
+from infinity_mm.record import Category
+from infinity_mm.sources.base import Source
 from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.sources.catalogue import names as source_names
+from infinity_mm.sources.own.check import check
+from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.params import SynthParams
 
+#: Keys of a source that only own data has.
+OWN_KEYS = ("map", "license", "category", "language", "image_root", "urls")
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
@@ -44,6 +53,59 @@ class SourceUse(Frozen):
     files: tuple[str, ...] = ()
     #: The run stops when a larger share of the source's rows is quarantined at ingest.
     max_quarantined: Share = 0.5
+    #: Own data: the reader family, `infinity-mm sources --families` lists them. The keys below go with it.
+    family: str | None = None
+    #: Field of the family -> column of the files; fields that are not named are looked for under their usual names.
+    map: dict[str, str] = Field(default_factory=dict)
+    #: SPDX identifier or the publisher's words.
+    license: str | None = None
+    #: Of the records; the default depends on the family.
+    category: Category | None = None
+    #: Of the texts, BCP 47.
+    language: str | None = None
+    #: Folders, zips or tars of the pictures, relative to the root; () looks beside the annotations and in images.
+    image_root: tuple[str, ...] = ()
+    #: Whether pictures are downloaded from URLs; None finds out from the first rows.
+    urls: bool | None = None
+
+    @model_validator(mode="after")
+    def _own_keys_together(self) -> Self:
+        given = [key for key in OWN_KEYS if getattr(self, key) not in (None, {}, ())]
+        if self.family is None and given:
+            raise ValueError(f"{', '.join(given)}: only with family, for own data; {self.name} is a catalogue source")
+        return self
+
+    def load(self) -> Source:
+        """Return the source: of the catalogue, or of own data; raises `SourceError`."""
+        return load_source(self.name) if self.family is None else build(self.own())
+
+    def own(self) -> OwnSpec:
+        """Return what is said about own data."""
+        return OwnSpec(
+            name=self.name,
+            family=self.family or "",
+            map=tuple(sorted(self.map.items())),
+            license=self.license or "unknown",
+            category=self.category,
+            language=self.language or "und",
+            files=self.files,
+            image_roots=tuple(_relative(place, self.root) for place in self.image_root),
+            urls=bool(self.urls),
+        )
+
+    def checked(self) -> Self:
+        """Return the source with what the first rows of own data decide; raises `SourceError` for what cannot be.
+
+        Reads the beginning of a few files of own data; a source of the catalogue is only looked up.
+        """
+        if self.family is None:
+            load_source(self.name)
+            return self
+        if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name) is None or self.name == "synthetic":
+            raise SourceError(f"name {self.name!r}: expected small letters, digits, _ and -, and not synthetic")
+        if self.name in source_names():
+            raise SourceError(f"name {self.name!r} is a source of the catalogue; give own data another name")
+        return self.model_copy(update={"urls": check(self.own(), Location(self.root), self.urls).urls})
 
 
 class FilterUse(Frozen):
@@ -175,8 +237,15 @@ def _element(items: list[Any], step: str, text: str) -> int:
     raise RecipeError(f"--set {text!r}: the recipe has no element {step!r} there; {nearest(step, names)}")
 
 
+def _relative(place: str, root: str) -> str:
+    """Return a local absolute folder relative to a local root, so that no path of this machine names a part."""
+    base = Location(root)
+    return os.path.relpath(place, base.path) if os.path.isabs(place) and base.is_local else place
+
+
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
-    load_source(use.name)
+    if use.family is None:
+        load_source(use.name)
     root = Location.of(use.root, base=path.resolve().parent)
     try:
         found = root.is_dir()
@@ -184,7 +253,10 @@ def _check_source(path: Path, use: SourceUse) -> SourceUse:
         raise RecipeError(f"{path}: sources.{use.name}.root: {error}") from error
     if not found:
         raise RecipeError(f"{path}: sources.{use.name}.root: no folder at {root}")
-    return use.model_copy(update={"root": root.uri})
+    try:
+        return use.model_copy(update={"root": root.uri}).checked()
+    except SourceError as error:
+        raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
 
 
 def _check_filters(path: Path, recipe: Recipe) -> None:

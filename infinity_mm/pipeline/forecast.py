@@ -13,7 +13,6 @@ from infinity_mm.pipeline.passes import unfinished
 from infinity_mm.pipeline.planning import make_task, read_plan
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import Recipe
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
 
@@ -79,7 +78,7 @@ def preview(recipe: Recipe, work: Location) -> Preview:
     store = Store(work)
     lines = []
     for use in recipe.sources:
-        source = load_source(use.name)
+        source = use.load()
         task = make_task(store, use, recipe.partition_rows)
         files = source_files(use.root, task.listing)
         line = SourcePlan(source=use.name, files=len(task.listing), bytes=files, rows=None, partitions=None, done=None)

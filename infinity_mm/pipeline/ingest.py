@@ -24,7 +24,6 @@ from infinity_mm.recipe import SourceUse
 from infinity_mm.record import record_id
 from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, to_table, validate_records
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Sample, Source, Split
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.sources.images import ImageStore
 from infinity_mm.store import Store
 from infinity_mm.versions import computing
@@ -43,7 +42,7 @@ class IngestTask:
     """One split of one source."""
 
     work: str
-    root: str
+    use: SourceUse
     part: Part
     split: Split
     #: Raw rows to take from the split: fewer than it holds only where a limit cuts it.
@@ -86,7 +85,7 @@ def identity_of(source: Source, piece: Cut) -> tuple[list[object], list[object]]
     """Return what the samples of a split are a function of, for fingerprints."""
     split = piece.split
     return (
-        [source.card.name, source.version, source.reader.version, repr(source.reader)],
+        [source.card.name, source.version, source.reader.version, repr(source.reader), source.parameters],
         [split.file, piece.digest, split.start, split.stop, split.first, piece.take],
     )
 
@@ -118,7 +117,7 @@ def make_tasks(
         )
         path = None if resolved is None else resolved.path
         part = Part(card.name, piece.number, name)
-        tasks.append(IngestTask(work.uri, use.root, part, piece.split, piece.take, path))
+        tasks.append(IngestTask(work.uri, use, part, piece.split, piece.take, path))
     return tasks
 
 
@@ -130,16 +129,16 @@ def run_ingest(context: Context, tasks: list[IngestTask]) -> None:
 def ingest_split(task: IngestTask) -> None:
     """Read one split and write its records, measurements and quarantine."""
     store = Store(Location(task.work))
-    source = load_source(task.part.source)
+    source, root = task.use.load(), Location(task.use.root)
     fetched = None if task.pictures is None else Fetched(store, task.pictures)
-    ingestor = Ingestor(source, ImageStore(Location(task.root), source.image_roots, fetched), ImageLimits())
+    ingestor = Ingestor(source, ImageStore(root, source.image_roots, fetched), ImageLimits())
     rejected: list[dict[str, Any]] = []
     read = 0
     with (
         store.writer(task.part.records, RECORDS) as records,
         store.writer(task.part.ingest, INGEST_ATTRIBUTES) as attributes,
     ):
-        for raw in islice(source.reader.read(Location(task.root), task.split), task.take):
+        for raw in islice(source.reader.read(root, task.split), task.take):
             read += 1
             made = ingestor.interpret(task.split.file, raw)
             if isinstance(made, Made):

@@ -21,7 +21,6 @@ from infinity_mm.pipeline.run import RunOptions
 from infinity_mm.pipeline.screening import run_identity, run_screen
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, SourceUse, recipe_fingerprint
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import versions
 
@@ -34,7 +33,7 @@ def ingest_only(
     Raises `SourceError` for an unknown source, a missing root, or a root without annotation files.
     """
     began = time.monotonic()
-    source = load_source(use.name)
+    source = use.load()
     recipe = recipe_of(use, work, download)
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
@@ -73,7 +72,7 @@ def download_only(use: SourceUse, work: Location, options: RunOptions, download:
 
     Raises `SourceError` for a source that has none, and as `ingest_only` does.
     """
-    if not load_source(use.name).downloads:
+    if not use.load().downloads:
         raise SourceError(f"{use.name} gives no pictures by URL: there is nothing to download; `infinity-mm ingest` it")
     recipe = recipe_of(use, work, download)
     with exclusive(work), Engine(options.address, options.workers) as engine:

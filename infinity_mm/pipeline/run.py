@@ -30,7 +30,6 @@ from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, recipe_fingerprint
 from infinity_mm.report import write_report
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import versions
 
@@ -68,7 +67,7 @@ def _curate(context: Context, began: float) -> Manifest:
     tasks: list[IngestTask] = []
     for use in recipe.sources:
         pictures = downloads.pictures.get(use.name)
-        tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name], pictures)
+        tasks += make_tasks(store.work, use, use.load(), plans[use.name], pictures)
     tasks.sort(key=lambda task: task.part)
     run_ingest(context, tasks)
     check_quarantine(context, tasks)

@@ -18,7 +18,6 @@ from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import computing
 
@@ -41,22 +40,25 @@ class IdentityTask:
 
     work: str
     parts: tuple[Part, ...]
+    #: True where the publisher promises that no native id is used twice.
+    unique: bool
     outputs: tuple[str, ...]
 
 
 def run_identity(context: Context, parts: Sequence[Part]) -> dict[Part, str]:
     """Find repeated native ids; returns the attribute path of every part."""
     by_source: dict[str, list[Part]] = {}
+    unique_ids = {use.name: use.load().card.unique_ids for use in context.recipe.sources}
     for part in parts:
         by_source.setdefault(part.source, []).append(part)
     paths: dict[Part, str] = {}
     tasks = []
     for members in by_source.values():
-        unique = load_source(members[0].source).card.unique_ids
+        unique = unique_ids[members[0].source]
         name = fingerprint(["identity", IDENTITY_VERSION, unique], [part.fingerprint for part in members])
         own = {part: part.attributes("identity", name) for part in members}
         paths |= own
-        tasks.append(IdentityTask(context.store.work.uri, tuple(members), tuple(own.values())))
+        tasks.append(IdentityTask(context.store.work.uri, tuple(members), unique, tuple(own.values())))
     run_pass(context, "identity", find_repeats, tasks)
     return paths
 
@@ -64,14 +66,13 @@ def run_identity(context: Context, parts: Sequence[Part]) -> dict[Part, str]:
 def find_repeats(task: IdentityTask) -> None:
     """Mark each row whose native key was seen before in the same file of a source with unique keys."""
     store = Store(Location(task.work))
-    unique = load_source(task.parts[0].source).card.unique_ids
     first: dict[tuple[str, str], str] = {}
     for part, path in zip(task.parts, task.outputs, strict=True):
         rows = store.read(part.records, ["id", "source_id", "source_ref"]).to_pylist()
         marks: list[dict[str, Any]] = []
         for row in rows:
             key = (row["source_ref"].partition("#")[0], row["source_id"])
-            seen = first.setdefault(key, row["id"]) if unique and row["source_id"] else row["id"]
+            seen = first.setdefault(key, row["id"]) if task.unique and row["source_id"] else row["id"]
             marks.append({"id": row["id"], "duplicate_of": None if seen == row["id"] else seen})
         store.write(path, pa.Table.from_pylist(marks, schema=IDENTITY))
 

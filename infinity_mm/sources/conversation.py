@@ -100,8 +100,9 @@ def read_chat(turns: object, tags: Tags = Tags()) -> Chat | Quarantine:
 
     Accepts a list of ``{from, value}`` or ``{role, content}`` with the usual role names or those of `tags`, the same as
     JSON text or as one object of parallel lists (what `datasets` makes of a sequence of objects), ``[role, text]``, and
-    pairs of question and answer, as ``[question, answer]`` or ``{user, assistant}``. Content may be a list of parts (``{"type": "image"}``, ``{"type":
-    "text", "text": ...}``), and null, which becomes an empty text so that the structure filter can name it.
+    pairs of question and answer, as ``[question, answer]`` or ``{user, assistant}``. Content may be a list of parts
+    (``{"type": "image"}``, ``{"type": "text", "text": ...}``), and null, which becomes an empty text so that the
+    structure filter can name it.
     """
     turns = _as_list(turns)
     if isinstance(turns, Quarantine):

@@ -1,0 +1,143 @@
+"""The reader of own data: what a file is, is decided by its content, not by its name."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infinity_mm.fs import Location
+from infinity_mm.sources.base import Plan, Raw, Split
+from infinity_mm.sources.families.cut import BrokenOff, pieces
+from infinity_mm.sources.families.files import find_files
+from infinity_mm.sources.families.lines import elements, is_json_lines
+from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.families.tars import TarRows
+
+#: Keys under which files that are one object keep their rows.
+INSIDE = ("data", "annotations", "rows", "examples", "samples", "items", "questions", "train")
+#: Descriptions that lie beside data sets of the hub and of trainers, and hold no rows.
+NO_ROWS = (
+    "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "metadata.json", "config.json",
+    "*_stats.json", "README*",
+)  # fmt: skip
+#: Raised whenever files would be told apart differently.
+VERSION = 1
+#: How far into a file its first line is looked for, and how many members of an object tell what it is.
+_SNIFF = 64 << 20
+_MEMBERS = 32
+_TAR_MAGIC, _TAR_AT = b"ustar", 257
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """Reads rows from JSON Lines, JSON arrays and objects, Parquet, and tars of samples."""
+
+    suffixes: tuple[str, ...]
+    #: Columns that the rows may have: an object with one of them as a key is a row, not a file of rows.
+    known: tuple[str, ...]
+    ignored: tuple[str, ...] = NO_ROWS
+
+    @property
+    def version(self) -> int:
+        """Of this reader and of those that it hands files to."""
+        return 10_000 * VERSION + 100 * _ROWS.version + _TARS.version
+
+    def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
+        """Cut every file; see `infinity_mm.sources.base.Reader`."""
+        splits: list[Split] = []
+        digests: list[tuple[str, str]] = []
+        for file in find_files(root, files, self.suffixes, self.ignored):
+            part = self._reader(root / file).plan(root, (glob.escape(file),), prepare_to, rows)
+            splits += part.splits
+            digests += part.files
+        return Plan(tuple(splits), tuple(digests))
+
+    def read(self, root: Location, split: Split) -> Iterator[Raw]:
+        """Yield the rows of a split; see `infinity_mm.sources.base.Reader`."""
+        if split.prepared is None and is_tar(root / split.file):
+            return _TARS.read(root, split)
+        return _ROWS.read(root, split)
+
+    def first(self, root: Location, file: str, count: int) -> Iterator[dict[str, Any]]:
+        """Yield up to `count` rows from the beginning of a file without cutting it; what cannot be read is left out."""
+        location = root / file
+        whole = Split(file, 0, location.size(), 0, 0)
+        columns = _parquet_columns(location)
+        if columns is not None:
+            # All of a table's columns are known, whichever of them its first rows fill.
+            yield from ({**dict.fromkeys(columns), **row} for row in _rows(_ROWS.read(root, _head(file, count))))
+        elif is_tar(location):
+            yield from _rows(islice(_TARS.read(root, whole), count))
+        elif self._is_wrapped(location) or not is_json_lines(location):
+            for _, row, fault in islice(elements(location, INSIDE), count):
+                if fault is None and isinstance(row, dict):
+                    yield row
+        else:
+            yield from _rows(islice(_ROWS.read(root, whole), count))
+
+    def _reader(self, location: Location) -> RowFiles | TarRows:
+        if is_tar(location):
+            return _TARS
+        return _WRAPPED if self._is_wrapped(location) else _ROWS
+
+    def _is_wrapped(self, location: Location) -> bool:
+        """True for one object on one line that holds all rows: under a key, or keyed by id.
+
+        JSON Lines of one row look the same but for their keys; objects on several lines are told apart by the reader.
+        """
+        with location.open_input() as stream:
+            head = stream.read(min(1 << 16, _SNIFF)).removeprefix(b"\xef\xbb\xbf").lstrip()
+            if not head.startswith(b"{"):
+                return False
+            while b"\n" not in head and len(head) < _SNIFF and (more := stream.read(len(head))):
+                head += more
+            if head.partition(b"\n")[2].strip() or (b"\n" in head and stream.read(1 << 16).strip()):
+                return False
+        try:
+            members = list(islice(pieces(location, INSIDE), _MEMBERS))
+        except BrokenOff:
+            return False
+        if any(piece.inside and piece.text is None for piece in members):
+            return True
+        named = [piece for piece in members if piece.key is not None]
+        objects = all((piece.text or b"").startswith(b"{") for piece in named)
+        return bool(named) and objects and not any(piece.key in self.known for piece in named)
+
+
+def _head(file: str, count: int) -> Split:
+    return Split(file, 0, min(count, 50), 0, min(count, 50))
+
+
+def _rows(raws: Iterable[Raw]) -> Iterator[dict[str, Any]]:
+    return (dict(raw.row) for raw in raws if raw.row is not None)
+
+
+def _parquet_columns(location: Location) -> list[str] | None:
+    """Return the column names of a Parquet file; None for a file that is none, or is cut."""
+    with location.open_input() as stream:
+        if stream.read(4) != b"PAR1":
+            return None
+        try:
+            return list(pq.ParquetFile(stream).schema_arrow.names)
+        except (pa.ArrowException, OSError):
+            return None
+
+
+_ROWS = RowFiles(inside=INSIDE)
+_WRAPPED = RowFiles(inside=INSIDE, lines=False)
+_TARS = TarRows(texts=("txt", "text", "caption"))
+
+
+def is_tar(location: Location) -> bool:
+    """True for a tar, whatever its name; and for what is named like one: a cut archive keeps its name."""
+    if location.name.lower().endswith(".tar"):
+        return True
+    with location.open_input() as stream:
+        head = stream.read(_TAR_AT + len(_TAR_MAGIC))
+    return bool(head[_TAR_AT:] == _TAR_MAGIC)
