@@ -16,6 +16,7 @@ from infinity_mm.sources.families.lines import SNIPPET, find_repeats
 
 #: Largest json member that is read; a label of a sample is a few kilobytes.
 _MAX_JSON = 64 << 20
+_MAGIC, _MAGIC_AT = b"ustar", 257
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class TarRows:
         splits: list[Split] = []
         digests: list[tuple[str, str]] = []
         for file in find_files(root, files, self.suffixes):
-            if file.endswith(".json"):
+            if file.endswith(".json") and not is_tar(root / file):
                 digests.append((file, xxhash.xxh3_128_hexdigest((root / file).read_bytes())))
                 splits.append(Split(file, 0, 1, 0, 1))
                 continue
@@ -53,12 +54,21 @@ class TarRows:
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
         """Yield the samples of a split; a cut tar ends with one malformed_archive row."""
-        if split.file.endswith(".json"):
+        if split.file.endswith(".json") and not is_tar(root / split.file):
             yield _unpacked(root, split.file, self.texts)
             return
         repeats = dict(split.repeats)
         for place, raw in enumerate(_samples(root / split.file, split, self.texts)):
             yield Raw(raw.locator, raw.row, raw.digest, repeats.get(place, 0), raw.error, raw.snippet)
+
+
+def is_tar(location: Location) -> bool:
+    """True for a tar, whatever its name; and for what is named like one: a cut archive keeps its name."""
+    if location.name.lower().endswith(".tar"):
+        return True
+    with location.open_input() as stream:
+        head = stream.read(_MAGIC_AT + len(_MAGIC))
+    return bool(head[_MAGIC_AT:] == _MAGIC)
 
 
 def _unpacked(root: Location, file: str, texts: tuple[str, ...]) -> Raw:

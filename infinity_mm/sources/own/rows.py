@@ -17,7 +17,7 @@ from infinity_mm.sources.families.cut import BrokenOff, pieces
 from infinity_mm.sources.families.files import find_files
 from infinity_mm.sources.families.lines import elements, is_json_lines
 from infinity_mm.sources.families.rowfiles import RowFiles
-from infinity_mm.sources.families.tars import TarRows
+from infinity_mm.sources.families.tars import TarRows, is_tar
 
 #: Keys under which files that are one object keep their rows.
 INSIDE = ("data", "annotations", "rows", "examples", "samples", "items", "questions", "train")
@@ -31,7 +31,6 @@ VERSION = 1
 #: How far into a file its first line is looked for, and how many members of an object tell what it is.
 _SNIFF = 64 << 20
 _MEMBERS = 32
-_TAR_MAGIC, _TAR_AT = b"ustar", 257
 
 
 @dataclass(frozen=True)
@@ -87,9 +86,9 @@ class OwnRows:
         return _WRAPPED if self._is_wrapped(location) else _ROWS
 
     def _is_wrapped(self, location: Location) -> bool:
-        """True for one object on one line that holds all rows: under a key, or keyed by id.
+        """True for one object that holds all rows, under a key or keyed by id: on one line, or beginning with a bare {.
 
-        JSON Lines of one row look the same but for their keys; objects on several lines are told apart by the reader.
+        JSON Lines of one row look the same but for their keys; the reader tells the others apart.
         """
         with location.open_input() as stream:
             head = stream.read(min(1 << 16, _SNIFF)).removeprefix(b"\xef\xbb\xbf").lstrip()
@@ -97,17 +96,18 @@ class OwnRows:
                 return False
             while b"\n" not in head and len(head) < _SNIFF and (more := stream.read(len(head))):
                 head += more
-            if head.partition(b"\n")[2].strip() or (b"\n" in head and stream.read(1 << 16).strip()):
+            first, _, rest = head.partition(b"\n")
+            if first.strip() != b"{" and (rest.strip() or (b"\n" in head and stream.read(1 << 16).strip())):
                 return False
         try:
             members = list(islice(pieces(location, INSIDE), _MEMBERS))
         except BrokenOff:
             return False
-        if any(piece.inside and piece.text is None for piece in members):
-            return True
+        if any(piece.key in self.known or piece.inside in self.known for piece in members):
+            return False
         named = [piece for piece in members if piece.key is not None]
-        objects = all((piece.text or b"").startswith(b"{") for piece in named)
-        return bool(named) and objects and not any(piece.key in self.known for piece in named)
+        objects = bool(named) and all((piece.text or b"").startswith(b"{") for piece in named)
+        return objects or any(piece.inside for piece in members)
 
 
 def _head(file: str, count: int) -> Split:
@@ -132,12 +132,3 @@ def _parquet_columns(location: Location) -> list[str] | None:
 _ROWS = RowFiles(inside=INSIDE)
 _WRAPPED = RowFiles(inside=INSIDE, lines=False)
 _TARS = TarRows(texts=("txt", "text", "caption"))
-
-
-def is_tar(location: Location) -> bool:
-    """True for a tar, whatever its name; and for what is named like one: a cut archive keeps its name."""
-    if location.name.lower().endswith(".tar"):
-        return True
-    with location.open_input() as stream:
-        head = stream.read(_TAR_AT + len(_TAR_MAGIC))
-    return bool(head[_TAR_AT:] == _TAR_MAGIC)

@@ -119,5 +119,6 @@ def _parse(family: Family, spec: OwnSpec) -> OwnParse:
 def _reader(family: Family, spec: OwnSpec, parse: OwnParse) -> Reader:
     if family.layout == "coco":
         return CaptionsAndImages()
-    known = sorted({column for _, columns in parse.columns for column in columns})
+    named = {column for _, columns in parse.columns for column in columns}
+    known = sorted(named | {column.partition(".")[0] for column in named})
     return OwnRows(family.suffixes, tuple(known), () if spec.files else NO_ROWS)
