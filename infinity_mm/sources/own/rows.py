@@ -10,13 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Raw, Split
-from infinity_mm.sources.families.cut import BrokenOff, pieces
+from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
 from infinity_mm.sources.families.files import find_files
-from infinity_mm.sources.families.lines import elements, is_json_lines
-from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.families.lines import elements, is_json_lines, prepared_line, scan_prepared
+from infinity_mm.sources.families.rowfiles import RowFiles, content_digest
 from infinity_mm.sources.families.tars import TarRows, is_tar
 
 #: Keys under which files that are one object keep their rows.
@@ -31,6 +32,8 @@ VERSION = 1
 #: How far into a file its first line is looked for, and how many members of an object tell what it is.
 _SNIFF = 64 << 20
 _MEMBERS = 32
+_LARGEST_SINGLE = 16 << 20
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,16 @@ class OwnRows:
         splits: list[Split] = []
         digests: list[tuple[str, str]] = []
         for file in find_files(root, files, self.suffixes, self.ignored):
-            part = self._reader(root / file).plan(root, (glob.escape(file),), prepare_to, rows)
-            splits += part.splits
-            digests += part.files
+            single = self._single(root / file)
+            if single is not None:
+                prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
+                prepared.write_bytes(prepared_line("item=0", single))
+                splits += scan_prepared(prepared, file, rows)
+                digests.append((file, content_digest(root / file)))
+            else:
+                part = self._reader(root / file).plan(root, (glob.escape(file),), prepare_to, rows)
+                splits += part.splits
+                digests += part.files
         return Plan(tuple(splits), tuple(digests))
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
@@ -73,12 +83,25 @@ class OwnRows:
             yield from ({**dict.fromkeys(columns), **row} for row in _rows(_ROWS.read(root, _head(file, count))))
         elif is_tar(location):
             yield from _rows(islice(_TARS.read(root, whole), count))
+        elif (single := self._single(location)) is not None:
+            yield single
         elif self._is_wrapped(location) or not is_json_lines(location):
             for _, row, fault in islice(elements(location, INSIDE), count):
                 if fault is None and isinstance(row, dict):
                     yield row
         else:
             yield from _rows(islice(_ROWS.read(root, whole), count))
+
+    def _single(self, location: Location) -> dict[str, Any] | None:
+        """Return the row of a file that is one row, an object on several lines; None for any other file."""
+        if location.size() > _LARGEST_SINGLE:
+            return None
+        with location.open_input() as stream:
+            head = stream.read(1 << 16).removeprefix(_BOM).lstrip()
+        if not head.startswith(b"{") or isinstance(parse_row(head.partition(b"\n")[0].strip())[0], dict):
+            return None
+        row = parse_row(location.read_bytes().removeprefix(_BOM).strip())[0]
+        return row if isinstance(row, dict) and any(key in row for key in self.known) else None
 
     def _reader(self, location: Location) -> RowFiles | TarRows:
         if is_tar(location):
@@ -91,7 +114,7 @@ class OwnRows:
         JSON Lines of one row look the same but for their keys; the reader tells the others apart.
         """
         with location.open_input() as stream:
-            head = stream.read(min(1 << 16, _SNIFF)).removeprefix(b"\xef\xbb\xbf").lstrip()
+            head = stream.read(min(1 << 16, _SNIFF)).removeprefix(_BOM).lstrip()
             if not head.startswith(b"{"):
                 return False
             while b"\n" not in head and len(head) < _SNIFF and (more := stream.read(len(head))):

@@ -19,6 +19,8 @@ from infinity_mm.sources.own.rows import NO_ROWS, OwnRows
 VERSION = 1
 #: Where pictures are looked up if nothing is said: beside the annotations, and where they often lie.
 IMAGE_ROOTS = ("", "images", "image", "images.zip", "images.tar")
+#: Kinds whose columns also stand beside the rows of a file that is one object.
+_NOT_TELLING: tuple[Kind, ...] = ("id", "license", "language", "system")
 _CATEGORIES: tuple[str, ...] = get_args(Category)
 
 
@@ -119,6 +121,6 @@ def _parse(family: Family, spec: OwnSpec) -> OwnParse:
 def _reader(family: Family, spec: OwnSpec, parse: OwnParse) -> Reader:
     if family.layout == "coco":
         return CaptionsAndImages()
-    named = {column for _, columns in parse.columns for column in columns}
+    named = {column for kind, columns in parse.columns if kind not in _NOT_TELLING for column in columns}
     known = sorted(named | {column.partition(".")[0] for column in named})
     return OwnRows(family.suffixes, tuple(known), () if spec.files else NO_ROWS)

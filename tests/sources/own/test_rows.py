@@ -67,6 +67,18 @@ def test_a_single_row_is_no_file_of_rows(tmp_path):
     assert [talk(row) for row in ingest(tmp_path, "one_file_qa")] == SAID[:1]
 
 
+def test_a_row_in_a_file_of_its_own(tmp_path):
+    for number, row in enumerate(ROWS):
+        (tmp_path / f"{number}.json").write_text(json.dumps(row, indent=2))
+    assert [talk(row) for row in ingest(tmp_path, "one_file_qa")] == SAID
+
+
+def test_rows_under_a_key_beside_an_id(tmp_path):
+    for indent in (None, 1):
+        (tmp_path / "a.json").write_text(json.dumps({"id": "mine", "license": "x", "data": ROWS}, indent=indent))
+        assert [talk(row) for row in ingest(tmp_path, "one_file_qa")] == SAID
+
+
 def test_names_with_signs_of_globs_and_descriptions_beside(tmp_path):
     write_lines(tmp_path / "a[1]*.jsonl")
     (tmp_path / "dataset_info.json").write_text('{"features": {}}')
