@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from infinity_mm.engine import Engine
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
-from infinity_mm.pipeline.books import (
-    Fate,
-    check_drops,
-    check_quarantine,
-    close_books,
-    run_ledger,
-    run_mixture,
-)
+from infinity_mm.pipeline.books import Fate, run_ledger, run_mixture
+from infinity_mm.pipeline.closing import Examples, close_books
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
@@ -25,6 +20,7 @@ from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.planning import run_planning
+from infinity_mm.pipeline.rails import check_drops, watch_quarantine
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
 from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
 from infinity_mm.progress import Reporter
@@ -45,9 +41,10 @@ class RunOptions:
     quiet: bool = False
 
 
-def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
+def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection[str] | None = None) -> Manifest:
     """Run the recipe in `work` and return the manifest that was written there.
 
+    With `exports`, only these of the recipe's exports are written; the manifest keeps the others that are there.
     Raises `JobError` subclasses; what was finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
@@ -55,12 +52,12 @@ def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
         check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
-        manifest = _curate(context, began)
-        write_report(context.store, manifest)
+        manifest, examples = _curate(context, began, exports)
+        write_report(context.store, manifest, examples)
         return manifest
 
 
-def _curate(context: Context, began: float) -> Manifest:
+def _curate(context: Context, began: float, only: Collection[str] | None) -> tuple[Manifest, dict[str, Examples]]:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
     downloads = run_downloads(context, plans)
@@ -69,10 +66,9 @@ def _curate(context: Context, began: float) -> Manifest:
         pictures = downloads.pictures.get(use.name)
         tasks += make_tasks(store.work, use, use.load(), plans[use.name], pictures)
     tasks.sort(key=lambda task: task.part)
-    run_ingest(context, tasks)
-    check_quarantine(context, tasks)
+    run_ingest(context, tasks, watch_quarantine(context, tasks))
     parts = [task.part for task in tasks]
-    identity = run_identity(context, parts)
+    identity = run_identity(context, tasks)
     measured = run_measure(context, parts)
     screens = run_screen(context, identity, measured)
     check_drops(context, screens)
@@ -86,9 +82,9 @@ def _curate(context: Context, began: float) -> Manifest:
         expected[SYNTHETIC] = attempts
     fates = run_mixture(context, fates)
     ledgers = run_ledger(context, fates)
-    books = close_books(context, fates, ledgers, expected)
-    exports = run_exports(context, fates, ledgers, measured)
-    tidy(context, expected)
+    books, examples = close_books(context, fates, ledgers, expected)
+    exports = run_exports(context, fates, ledgers, measured, only)
+    tidy(context, expected, keep=[f"export-{export.name}" for export in exports])
     manifest = Manifest(
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),
@@ -105,7 +101,7 @@ def _curate(context: Context, began: float) -> Manifest:
         driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
     store.at("manifest.json").write_bytes(manifest.model_dump_json(indent=1).encode())
-    return manifest
+    return manifest, examples
 
 
 def _planned_rows(recipe: Recipe, tasks: list[IngestTask]) -> dict[str, int]:

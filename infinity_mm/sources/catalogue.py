@@ -12,8 +12,22 @@ from infinity_mm.sources.base import Source
 
 #: Modules beside the sources that are none.
 _HELPERS = {
-    "answers", "base", "catalogue", "chats", "conversation", "families", "fields", "images", "own", "pictures",
-}  # fmt: skip
+    "answers",
+    "base",
+    "catalogue",
+    "chats",
+    "conversation",
+    "documents",
+    "families",
+    "fields",
+    "grouping",
+    "images",
+    "mmc",
+    "options",
+    "own",
+    "pairs",
+    "pictures",
+}
 
 
 def names() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from infinity_mm.sources.base import ImageRef, Quarantine
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _ARCHIVES = (".zip", ".tar")
+#: A path that leads through an archive: the archive, and the name of a member.
+_THROUGH = re.compile(r"(.+?\.(?:zip|tar))/(.+)")
 #: A larger member is not unpacked: its picture would be refused for its size, and a bomb must not get that far.
 MEMBER_BYTES = ImageLimits().max_bytes
 
@@ -26,7 +29,8 @@ MEMBER_BYTES = ImageLimits().max_bytes
 class ImageStore:
     """Resolves `ImageRef`s below a source's root; keeps archives open and folder listings at hand.
 
-    `image_roots` are folders or archives relative to the root, tried in order. Links are followed: they
+    `image_roots` are folders or archives relative to the root, tried in order; a path may lead through an archive as
+    if it were a folder. Links are followed: they
     are the user's own, put there to share picture folders between sources. `downloads` answers references by URL.
     """
 
@@ -42,8 +46,24 @@ class ImageStore:
         self._archives: dict[str, _Archive | None] = {}
         self._listings: dict[str, dict[str, list[str]]] = {}
 
+    def find(self, reference: ImageRef) -> tuple[ImageRef, bytes] | Quarantine:
+        """Return the picture and the reference under the name that it has here, or why there is none.
+
+        Of several names the first that exists counts; what is wrong with it is no reason to try the next.
+        """
+        absent: list[str] = []
+        for path in (reference.path, *reference.alternatives):
+            tried = replace(reference, path=path, alternatives=())
+            data = self.resolve(tried)
+            if not isinstance(data, Quarantine):
+                return tried, data
+            if data.reason != "missing_image":
+                return data
+            absent.append(data.detail)
+        return Quarantine("missing_image", "; ".join(absent))
+
     def resolve(self, reference: ImageRef) -> bytes | Quarantine:
-        """Return the picture's bytes, or why there are none."""
+        """Return the picture's bytes under its first name, or why there are none."""
         if reference.data is not None:
             return reference.data
         if reference.path is None:
@@ -87,11 +107,18 @@ class ImageStore:
         try:
             return location.read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
+            return self._read_through(image_root, name)
         except OSError as error:
             if location.is_dir() or not location.exists():
-                return None
+                return self._read_through(image_root, name)
             raise StoreError(f"cannot read {location}: {error}") from error
+
+    def _read_through(self, image_root: str, name: str) -> bytes | Quarantine | None:
+        found = _THROUGH.fullmatch(name)
+        if found is None:
+            return None
+        archive = self._archive(f"{image_root}/{found[1]}" if image_root else found[1])
+        return None if archive is None else archive.read(found[2])
 
     def _read_any_case(self, image_root: str, name: str) -> bytes | Quarantine | None:
         """Look for the name in other letter case: several corpora were unpacked where case does not matter."""
@@ -111,7 +138,8 @@ class ImageStore:
     def _archive(self, path: str) -> _Archive | None:
         if path not in self._archives:
             location = self._root / path
-            self._archives[path] = _Archive(location) if location.exists() else None
+            there = location.exists() and not location.is_dir()
+            self._archives[path] = _Archive(location) if there else None
         return self._archives[path]
 
 
