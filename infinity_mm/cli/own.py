@@ -119,5 +119,7 @@ def family_lines(family: Family) -> list[str]:
         usual = f" [{', '.join(field.usual)}]" if field.usual else ""
         lines.append(f"  field      {field.name}: {field.says}{usual}")
     lines.append("  needs      " + " or ".join(" and ".join(needed) for needed in family.needs))
-    lines.append(f"  files      {', '.join((*family.files, *(f'*{suffix}' for suffix in family.suffixes)))}")
+    plain = [suffix for suffix in family.suffixes if not suffix.endswith((".gz", ".zst", ".bz2"))]
+    packed = "" if len(plain) == len(family.suffixes) else "; text also as .gz, .zst, .bz2"
+    lines.append(f"  files      {', '.join((*family.files, *(f'*{suffix}' for suffix in plain)))}{packed}")
     return [*lines, f"  start      {family.command}"]

@@ -66,7 +66,10 @@ class Family:
         return f"{start} {self.example}".rstrip()
 
 
-_ROW_FILES = (".json", ".jsonl", ".ndjson", ".parquet")
+_PACKED = ("", ".gz", ".zst", ".bz2")
+_LINES = tuple(kind + packed for kind in (".json", ".jsonl", ".ndjson") for packed in _PACKED)
+_ROW_FILES = (*_LINES, ".parquet")
+_TABLES = (*_ROW_FILES, *(kind + packed for kind in (".csv", ".tsv") for packed in _PACKED))
 _ID = Field("id", "id", ("id", "sample_id", "idx", "uid", "uuid", "question_id", "questionId", "key"), "native key")
 _COMMON = (
     Field("license", "license", (), "licence of the row, where rows differ"),
@@ -147,7 +150,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         (("conversations",), ("question", "answer"), ("caption",)),
         "general",
-        (".parquet", ".jsonl", ".json"),
+        _ROW_FILES,
         '{"image": {"bytes": b"...", "path": "a.jpg"}, "question": "What?", "answer": "A cat."}',
         "--map question=query --map answer=label",
     ),
@@ -157,7 +160,7 @@ FAMILIES: tuple[Family, ...] = (
         (*_QUESTIONS, Field("image", "images", _PICTURE, _IMAGE_SAYS), _SYSTEM, _ID, *_COMMON),
         (("question", "answer"),),
         "general",
-        _ROW_FILES,
+        _TABLES,
         '{"question": "What?", "answer": "A cat.", "image": "a.jpg"}',
         "--map question=query --map image=picture",
     ),
@@ -173,7 +176,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         (("image", "caption"), ("url", "caption")),
         "caption",
-        _ROW_FILES,
+        _TABLES,
         '{"url": "https://example.org/a.jpg", "caption": "A cat."}',
         "--map url=link --map caption=alt",
         image_needed=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ VERSION = 1
 _SNIFF = 64 << 20
 _MEMBERS = 32
 _LARGEST_SINGLE = 16 << 20
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -55,10 +57,8 @@ class OwnRows:
         splits: list[Split] = []
         digests: list[tuple[str, str]] = []
         for file in find_files(root, files, self.suffixes, self.ignored):
-            single = self._single(root / file)
-            if single is not None:
-                prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
-                prepared.write_bytes(prepared_line("item=0", single))
+            prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
+            if self._prepare(root / file, prepared):
                 splits += scan_prepared(prepared, file, rows)
                 digests.append((file, content_digest(root / file)))
             else:
@@ -91,6 +91,34 @@ class OwnRows:
                     yield row
         else:
             yield from _rows(islice(_ROWS.read(root, whole), count))
+
+    def _prepare(self, location: Location, prepared: Location) -> bool:
+        """Write the rows of a file that cannot be cut and that no reader of its own knows; False for any other."""
+        if self._is_packed_json(location):
+            unpacked = Location(prepared.uri.removesuffix("l"))
+            with unpacked.write_whole() as stream:
+                for chunk in _unpack(location):
+                    stream.write(chunk)
+            single = self._single(unpacked)
+            found = iter([("item=0", single, None)]) if single is not None else elements(unpacked, INSIDE)
+            with prepared.write_whole() as stream:
+                for locator, row, fault in found:
+                    stream.write(prepared_line(locator, row, fault))
+            unpacked.delete()
+            return True
+        single = self._single(location)
+        if single is not None:
+            prepared.write_bytes(prepared_line("item=0", single))
+        return single is not None
+
+    def _is_packed_json(self, location: Location) -> bool:
+        """True for compressed JSON that is no JSON Lines: an array, an object on several lines or around the rows."""
+        head = next(_unpack(location), b"").removeprefix(_BOM).lstrip()
+        first, newline, rest = head.partition(b"\n")
+        row = parse_row(first.strip())[0]
+        if isinstance(row, dict):
+            return not rest.strip() and not any(key in row for key in self.known)
+        return head.startswith(b"[") or (head.startswith(b"{") and bool(newline))
 
     def _single(self, location: Location) -> dict[str, Any] | None:
         """Return the row of a file that is one row, an object on several lines; None for any other file."""
@@ -131,6 +159,20 @@ class OwnRows:
         named = [piece for piece in members if piece.key is not None]
         objects = bool(named) and all((piece.text or b"").startswith(b"{") for piece in named)
         return objects or any(piece.inside for piece in members)
+
+
+def _unpack(location: Location) -> Iterator[bytes]:
+    """Yield the decompressed content of a file that is compressed, up to where it is damaged; nothing for others."""
+    codec = next((codec for suffix, codec in _CODECS.items() if location.name.lower().endswith(suffix)), None)
+    if codec is None:
+        return
+    with (
+        contextlib.suppress(OSError, pa.ArrowException),
+        location.open_input() as stream,
+        pa.CompressedInputStream(stream, codec) as content,
+    ):
+        while chunk := content.read(1 << 20):
+            yield chunk
 
 
 def _head(file: str, count: int) -> Split:

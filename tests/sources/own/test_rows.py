@@ -62,6 +62,22 @@ def test_any_content_under_any_name(tmp_path, write, name):
     assert [talk(row) for row in found] == SAID
 
 
+@pytest.mark.parametrize("write", WRITERS[:6])
+@pytest.mark.parametrize("codec", ["gz", "zst", "bz2"])
+def test_compressed_text(tmp_path, write, codec):
+    write(tmp_path / "plain")
+    names = {"gz": "gzip", "zst": "zstd", "bz2": "bz2"}
+    with pa.CompressedOutputStream(tmp_path / f"a.json.{codec}", names[codec]) as stream:
+        stream.write((tmp_path / "plain").read_bytes())
+    (tmp_path / "plain").unlink()
+    assert [talk(row) for row in ingest(tmp_path, "one_file_qa")] == SAID
+
+
+def test_tables_as_text(tmp_path):
+    (tmp_path / "a.csv").write_text("question,answer\nQ0?,a0\nQ1?,a1\n")
+    assert [talk(row) for row in ingest(tmp_path, "one_file_qa")] == SAID[:2]
+
+
 def test_a_single_row_is_no_file_of_rows(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"question": "Q0?", "answer": "a0", "items": [{"question": "x"}]}\n')
     assert [talk(row) for row in ingest(tmp_path, "one_file_qa")] == SAID[:1]
