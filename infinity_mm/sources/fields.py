@@ -11,6 +11,7 @@ from infinity_mm.sources.base import ImageRef, Quarantine, Sample
 from infinity_mm.sources.chats import chat_sample, key_text
 from infinity_mm.sources.conversation import one_turn, pairs_to_turns, place_images, read_images, read_turns
 from infinity_mm.sources.options import QuestionOptions, VqaOptions
+from infinity_mm.sources.pictures import embedded_or
 
 _IDS = ("id", "sample_id", "idx", "question_id", "questionId", "pid")
 
@@ -136,18 +137,20 @@ def parse_document_vqa(row: Mapping[str, Any], options: VqaOptions) -> Sample | 
 def parse_joined_vqa(row: Mapping[str, Any], options: VqaOptions, field: str = "answer") -> Sample | Quarantine:
     """VQAv2's and OK-VQA's two halves: one of ten answers, COCO 2014 file names."""
     key = native_key(row, "question_id")
-    annotation = row.get("annotation")
+    # Hub copies hold question and answers in one row, and the picture.
+    annotation = row.get("annotation") if "annotation" in row or "answers" not in row else row
     if "question_id" in row and annotation is None:
         return Quarantine("unjoined_annotation", f"question {key} has no annotation", key)
     if not isinstance(annotation, Mapping):
         return Quarantine("unexpected_row", f"expected a question with its annotation, got keys {sorted(row)}", key)
     split = str(row.get("data_subtype") or "train2014")
-    image_id = row.get("image_id")
-    if isinstance(image_id, bool) or not isinstance(image_id, int):
-        return Quarantine("missing_field", f"image_id: expected an integer, got {image_id!r:.80}", key)
+    image_id = key_text(row.get("image_id"))
+    path = f"COCO_{split}_{image_id.zfill(12)}.jpg" if image_id.isdecimal() else None
+    images = embedded_or(row.get("image"), path)
+    if not images:
+        return Quarantine("missing_field", f"image_id: expected an integer, got {row.get('image_id')!r:.80}", key)
     texts = answer_texts(annotation.get("answers"), field, ())
     extra = {"answers": texts, "answer_type": annotation.get("answer_type")}
-    images = (ImageRef(path=f"COCO_{split}_{image_id:012d}.jpg"),)
     answer = choose(options.answers, annotation.get("answers"), key, field)
     return answered(row, answer, images, key, options, extra=extra)
 
@@ -159,11 +162,14 @@ def parse_coco_caption(row: Mapping[str, Any]) -> Sample | Quarantine:
     if "image" in row and image is None:
         return Quarantine("unjoined_annotation", f"image_id {row.get('image_id')} is not among the file's images", key)
     name = image.get("file_name") if isinstance(image, Mapping) else image
-    if not isinstance(name, str):
+    images = embedded_or(image, name if isinstance(name, str) else None)
+    if not images:
         return Quarantine("missing_field", f"expected an image with a file_name, got keys {sorted(row)}", key)
+    if caption is None and "annotation" not in row:  # a hub copy asks, and is answered with the captions
+        caption = row.get("answer")
     if isinstance(caption, Sequence) and not isinstance(caption, str):
         caption = first(caption)
     if not isinstance(caption, str):
         return Quarantine("missing_field", f"caption: expected text, got {caption!r:.80}", key)
     extra = {"image_id": row.get("image_id")}
-    return Sample(key, one_turn(DESCRIBE, caption.strip()), (ImageRef(path=name),), extra=extra)
+    return Sample(key, one_turn(DESCRIBE, caption.strip(), len(images)), images, extra=extra)

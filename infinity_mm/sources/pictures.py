@@ -53,6 +53,14 @@ def read_images(value: object) -> tuple[ImageRef, ...] | Quarantine:
     return Quarantine("unexpected_row", f"image: expected a path, a list or bytes, got {type(value).__name__}")
 
 
+def embedded_or(value: object, path: str | None) -> tuple[ImageRef, ...]:
+    """Return the pictures that a hub copy's row holds itself, else the one of the publisher's name, if there is one."""
+    found = () if value is None or isinstance(value, str) else read_images(value)
+    if isinstance(found, tuple) and any(reference.data is not None for reference in found):
+        return found
+    return () if path is None else (ImageRef(path=path),)
+
+
 def _from_text(text: str) -> tuple[ImageRef, ...] | Quarantine:
     bare = text.strip()
     if bare.lower() in _NO_IMAGE:

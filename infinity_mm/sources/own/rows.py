@@ -74,7 +74,7 @@ class OwnRows:
         return _ROWS.read(root, split)
 
     def first(self, root: Location, file: str, count: int) -> Iterator[dict[str, Any]]:
-        """Yield up to `count` rows from the beginning of a file without cutting it; what cannot be read is left out."""
+        """Yield up to `count` rows from the beginning of a file without cutting it; none where that takes more."""
         location = root / file
         whole = Split(file, 0, location.size(), 0, 0)
         columns = _parquet_columns(location)
@@ -83,6 +83,8 @@ class OwnRows:
             yield from ({**dict.fromkeys(columns), **row} for row in _rows(_ROWS.read(root, _head(file, count))))
         elif is_tar(location):
             yield from _rows(islice(_TARS.read(root, whole), count))
+        elif self._is_packed_json(location):
+            return
         elif (single := self._single(location)) is not None:
             yield single
         elif self._is_wrapped(location) or not is_json_lines(location):
