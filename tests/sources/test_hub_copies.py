@@ -9,11 +9,12 @@ import pytest
 from infinity_mm.fs import Location
 from infinity_mm.images import ImageLimits
 from infinity_mm.pipeline.ingest import Ingestor, Made
+from infinity_mm.sources.base import Sample
 from infinity_mm.sources.catalogue import load
 from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import QuestionsAndAnnotations
 from infinity_mm.sources.images import ImageStore
-from tests.sources.own.making import png
+from tests.sources.own.making import lines, png
 
 IMAGE = {"bytes": png(3), "path": "a.png"}
 TURNS = [{"from": "human", "value": "<image>\nq"}, {"from": "gpt", "value": "a"}]
@@ -68,6 +69,18 @@ def test_a_documented_hub_copy_gives_its_record(tmp_path, name, odd):
     assert made.record["messages"][-1] == {"role": "assistant", "content": last}
     assert [image["width"] for image in made.record["images"]] == [32]
     assert sum(message["content"].count("<image>") for message in made.record["messages"]) == 1
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+@pytest.mark.parametrize("name", ["textvqa", "vizwiz_vqa", "docvqa", "gqa", "st_vqa", "a_okvqa", "ocr_vqa"])
+def test_copies_as_json_lines_under_any_suffix(tmp_path, name, suffix):
+    row = {**COPIES[name][0], "image": "a.png", "imageId": "a", "file_path": "a.png", "image_id": 3}
+    lines(tmp_path / f"train.{suffix}", row, {**row, "n": 1})
+    source, where = load(name), Location.of(tmp_path)
+    plan = source.reader.plan(where, source.card.files, where / ".prepared", 10)
+    rows = [raw.row for split in plan.splits for raw in source.reader.read(where, split)]
+    assert [found and found.get("n") for found in rows] == [None, 1]
+    assert isinstance(source.parse(rows[0]), Sample)
 
 
 def test_published_names_go_before_tables(tmp_path):

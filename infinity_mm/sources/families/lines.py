@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -202,11 +203,11 @@ def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]
     )  # fmt: skip
 
 
-def is_json_lines(location: Location) -> bool:
+def is_json_lines(location: Location, several: bool = False) -> bool:
     """True if the file holds a row on each line: because one of the first is a whole JSON object, or by its name.
 
-    An object on the first line that holds all rows (under a key, or keyed by id) looks the same: sources that publish
-    such files do not ask.
+    An object on the first line that holds all rows (under a key, or keyed by id) looks the same: for sources that
+    publish such files, ask for `several` whole objects.
     """
     with location.open_input() as stream:
         head = stream.read(_SNIFF)
@@ -216,14 +217,17 @@ def is_json_lines(location: Location) -> bool:
     text = head.removeprefix(_BOM).lstrip()
     first, _, rest = text.partition(b"\n")
     if text.startswith(b"["):  # a whole array, though more follows, is a row of a wrong kind
-        return bool(rest.strip()) and parse_row(first.strip())[1] is None
+        return not several and bool(rest.strip()) and parse_row(first.strip())[1] is None
     if not text.startswith(b"{"):
-        return True
+        return not several
     *lines, last = text.split(b"\n", _SNIFF_LINES)
     if ends and len(lines) < _SNIFF_LINES:
         lines.append(last)
     found = (parse_row(line.strip())[0] for line in lines if line.startswith(b"{"))
-    return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
+    whole = (row for row in found if isinstance(row, dict) and row)
+    if several:
+        return len(list(islice(whole, 2))) == 2
+    return any(whole) or location.name.lower().endswith((".jsonl", ".ndjson"))
 
 
 def elements(
