@@ -11,29 +11,33 @@ from infinity_mm.cli.options import (
     policy_option,
     print_json,
     ray_options,
-    source_option,
     work_option,
 )
+from infinity_mm.cli.own import make_use, own_help, source_options
 
 
-@click.command()
-@click.argument("source")
-@click.option("--root", required=True, metavar="DIR_OR_URI", help="Folder that holds the publisher's files.")
+@click.command(epilog=own_help("infinity-mm ingest"))
+@source_options
 @work_option(required=True)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows.")
-@click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
-@source_option
 @no_download_option
 @policy_option
 @ray_options
 @json_option
 def ingest(
-    source: str,
+    source: str | None,
     root: str,
-    work: str,
     limit: int | None,
     files: tuple[str, ...],
     options: tuple[str, ...],
+    family: str | None,
+    name: str | None,
+    columns: tuple[str, ...],
+    license_name: str | None,
+    category: str | None,
+    language: str | None,
+    image_root: tuple[str, ...],
+    urls: bool | None,
+    work: str,
     no_download: bool,
     policy: tuple[str, ...],
     address: str | None,
@@ -51,16 +55,9 @@ def ingest(
     from infinity_mm.fs import Location
     from infinity_mm.pipeline.ingest_only import ingest_only
     from infinity_mm.pipeline.run import RunOptions
-    from infinity_mm.recipe import SourceUse
-    from infinity_mm.sources.options import parse_options
 
-    use = SourceUse(
-        name=source,
-        root=Location.of(root).uri,
-        limit=limit,
-        files=files,
-        options=parse_options(options),
-        max_quarantined=1.0,
+    use = make_use(
+        source, root, limit, files, options, family, name, columns, license_name, category, language, image_root, urls
     )
     download = parse_params(policy, enabled=not no_download)
     manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download)

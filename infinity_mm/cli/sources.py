@@ -8,13 +8,23 @@ import click
 from rich.table import Table
 
 from infinity_mm.cli.options import console, json_option, print_json
+from infinity_mm.cli.own import family_lines
+from infinity_mm.sources.own.families import FAMILIES
 
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--families", is_flag=True, help="List the families of own data instead: rows, fields, a command each.")
 @json_option
-def sources(name: str | None, as_json: bool) -> None:
-    """List the catalogue, or show one source: layout, traps, options, and a command to start with."""
+def sources(name: str | None, families: bool, as_json: bool) -> None:
+    """List the catalogue, or show one source: layout, traps, options, and a command to start with.
+
+    With --families, show the layouts of files that need no source of the catalogue (or only the one named NAME), and
+    how to say which column holds what.
+    """
+    if families:
+        _show_families(name, as_json)
+        return
     from infinity_mm.sources.catalogue import load, names
     from infinity_mm.sources.options import describe_options
 
@@ -58,3 +68,16 @@ def sources(name: str | None, as_json: bool) -> None:
 def _written(value: object) -> str:
     """Return a value as a recipe has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _show_families(name: str | None, as_json: bool) -> None:
+    from infinity_mm.sources.own.spec import find_family
+
+    chosen = FAMILIES if name is None else (find_family(name),)
+    if as_json:
+        print_json([asdict(family) | {"command": family.command} for family in chosen])
+        return
+    out = console()
+    for family in chosen:
+        for line in family_lines(family):
+            out.print(line, markup=False, soft_wrap=True)

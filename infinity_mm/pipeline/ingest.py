@@ -104,7 +104,10 @@ def identity_of(source: Source, piece: Cut) -> tuple[list[object], list[object]]
     split = piece.split
     chosen = options_of(source)
     return (
-        [source.card.name, source.version, source.reader.version, repr(source.reader), *([chosen] if chosen else [])],
+        [
+            *(source.card.name, source.version, source.reader.version, repr(source.reader), source.parameters),
+            *([chosen] if chosen else []),
+        ],
         [split.file, piece.digest, split.start, split.stop, split.first, piece.take],
     )
 
@@ -152,8 +155,7 @@ def run_ingest(
 def ingest_split(task: IngestTask) -> None:
     """Read one split and write its records, measurements and quarantine."""
     store = Store(Location(task.work))
-    source = task.use.load()
-    root = Location(task.use.root)
+    source, root = task.use.load(), Location(task.use.root)
     fetched = None if task.pictures is None else Fetched(store, task.pictures)
     images = ImageStore(root, source.image_roots, fetched)
     ingestor = Ingestor(source, images, ImageLimits(), task.use.all_images_lost == "keep")
