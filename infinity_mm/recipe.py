@@ -29,6 +29,7 @@ from infinity_mm.record import Category
 from infinity_mm.sources.base import Source
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.sources.catalogue import names as source_names
+from infinity_mm.sources.options import with_options
 from infinity_mm.sources.own.check import check
 from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.params import SynthParams
@@ -52,8 +53,13 @@ class SourceUse(Frozen):
     priority: int = Field(default=100, ge=-(1 << 31), lt=1 << 31)
     #: Glob patterns of the annotation files, relative to the root; () takes the published names.
     files: tuple[str, ...] = ()
+    #: How the source is read, e.g. `group_by_image: true`; `infinity-mm sources NAME` lists its options.
+    options: dict[str, Any] = Field(default_factory=dict)
     #: The run stops when a larger share of the source's rows is quarantined at ingest.
     max_quarantined: Share = 0.5
+    #: What becomes of a document of which no picture could be had: kept as text with the note "all_images_lost", or
+    #: quarantined.
+    all_images_lost: Literal["keep", "quarantine"] = "keep"
     #: Own data: the reader family, `infinity-mm sources --families` lists them. The keys below go with it.
     family: str | None = None
     #: Field of the family -> column of the files; fields that are not named are looked for under their usual names.
@@ -77,8 +83,11 @@ class SourceUse(Frozen):
         return self
 
     def load(self) -> Source:
-        """Return the source: of the catalogue, or of own data; raises `SourceError`."""
-        return load_source(self.name) if self.family is None else build(self.own())
+        """Return the source, of the catalogue or of own data, with its options.
+
+        Raises `SourceError` for a name, family, field, option or value that does not exist.
+        """
+        return with_options(load_source(self.name) if self.family is None else build(self.own()), self.options)
 
     def own(self) -> OwnSpec:
         """Return what is said about own data."""
@@ -100,7 +109,7 @@ class SourceUse(Frozen):
         Reads the beginning of a few files of own data; a source of the catalogue is only looked up.
         """
         if self.family is None:
-            load_source(self.name)
+            self.load()
             return self
         if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name) is None or self.name == "synthetic":
             raise SourceError(f"name {self.name!r}: expected small letters, digits, _ and -, and not synthetic")
@@ -254,8 +263,10 @@ def _relative(place: str, root: str) -> str:
 
 
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
-    if use.family is None:
-        load_source(use.name)
+    try:
+        use.load()
+    except SourceError as error:
+        raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
     root = Location.of(use.root, base=path.resolve().parent)
     try:
         found = root.is_dir()

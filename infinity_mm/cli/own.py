@@ -57,10 +57,12 @@ def make_use(
     language: str | None,
     image_root: tuple[str, ...],
     urls: bool | None,
+    options: tuple[str, ...],
 ) -> SourceUse:
     """Return the source that the options name, looked into; raises `SourceError` or `click.UsageError`."""
     from infinity_mm.fs import Location
     from infinity_mm.recipe import SourceUse
+    from infinity_mm.sources.options import parse_options
 
     own = {"map": read_map(columns), "license": license_name, "category": category, "language": language,
            "image_root": image_root, "urls": urls}  # fmt: skip
@@ -75,9 +77,11 @@ def make_use(
     if not place.is_dir():
         raise click.UsageError(f"--root: no folder at {place}")
     keys = {key: value for key, value in own.items() if value is not None} if family is not None else {}
-    tree = {"name": source or name, "root": place.uri, "limit": limit, "files": files, "max_quarantined": 1.0}
+    tree = {"name": source or name, "root": place.uri, "limit": limit, "files": files}
     _check_category(category)
-    return SourceUse.model_validate({**tree, **keys, "family": family}).checked()
+    return SourceUse.model_validate(
+        {**tree, **keys, "family": family, "options": parse_options(options), "max_quarantined": 1.0}
+    ).checked()
 
 
 def _check_category(category: str | None) -> None:

@@ -17,7 +17,7 @@ from infinity_mm.sources.own.families import FAMILIES
 @click.option("--families", is_flag=True, help="List the families of own data instead: rows, fields, a command each.")
 @json_option
 def sources(name: str | None, families: bool, as_json: bool) -> None:
-    """List the catalogue, or show one source: layout, traps, and a command to start with.
+    """List the catalogue, or show one source: layout, traps, options, and a command to start with.
 
     With --families, show the layouts of files that need no source of the catalogue (or only the one named NAME), and
     how to say which column holds what.
@@ -26,10 +26,15 @@ def sources(name: str | None, families: bool, as_json: bool) -> None:
         _show_families(name, as_json)
         return
     from infinity_mm.sources.catalogue import load, names
+    from infinity_mm.sources.options import describe_options
 
-    cards = [load(each).card for each in ([name] if name else names())]
+    found = [load(each) for each in ([name] if name else names())]
+    cards = [source.card for source in found]
     if as_json:
-        print_json([asdict(card) | {"licence": card.license} for card in cards])
+        options = [[asdict(option) for option in describe_options(source)] for source in found]
+        print_json(
+            [asdict(card) | {"licence": card.license, "options": own} for card, own in zip(cards, options, strict=True)]
+        )
         return
     out = console()
     if name is None:
@@ -51,6 +56,10 @@ def sources(name: str | None, families: bool, as_json: bool) -> None:
     lines += [f"  where      {url}" for url in card.urls]
     lines += [f"  files      {pattern}" for pattern in card.files]
     lines += [f"  trap       {trap}" for trap in card.traps]
+    for option in describe_options(found[0]):
+        values = " | ".join(map(_written, option.values))
+        lines.append(f"  option     {option.name}: {values} (default {_written(option.default)})")
+        lines.append(f"             {option.meaning}")
     lines.append(f"  start      infinity-mm ingest {card.name} --root DIR --work runs/{card.name} --limit 100")
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)
@@ -67,3 +76,8 @@ def _show_families(name: str | None, as_json: bool) -> None:
     for family in chosen:
         for line in family_lines(family):
             out.print(line, markup=False, soft_wrap=True)
+
+
+def _written(value: object) -> str:
+    """Return a value as a recipe has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -88,7 +88,7 @@ def preview(recipe: Recipe, work: Location) -> Preview:
             if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
                 done = min(len(parts), len(store.at(f"records/{use.name}").files()))
             line = line.model_copy(
-                update={"rows": sum(part.take for part in parts), "partitions": len(parts), "done": done}
+                update={"rows": sum(part.rows for part in parts), "partitions": len(parts), "done": done}
             )
         lines.append(line)
     return Preview(work=str(work), sources=tuple(lines), stages=tuple(_stages(recipe)))
@@ -130,7 +130,7 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
         whole = 0
         for use in recipe.sources:
             plan = read_plan(store, make_task(store, use, recipe.partition_rows).output)
-            total = sum(split.rows for split in plan.splits)
+            total = sum(split.inputs(split.rows) for split in plan.splits)
             whole += min(total, use.limit or total)
     books = {name: book for name, book in manifest.books.items() if name != SYNTHETIC}
     seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())

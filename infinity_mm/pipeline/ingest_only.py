@@ -51,7 +51,7 @@ def ingest_only(
         screens = run_screen(context, run_identity(context, tasks), {part: {"ingest": part.ingest} for part in parts})
         fates = [Fate(part, screens[part]) for part in parts]
         ledgers = run_ledger(context, fates, only_sources={use.name})
-        books, _ = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})
+        books, _ = close_books(context, fates, ledgers, {use.name: sum(task.rows for task in tasks)})
         tidy(context, [use.name])
         manifest = Manifest(
             command="ingest",

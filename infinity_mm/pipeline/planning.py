@@ -21,6 +21,7 @@ class PlanTask:
 
     work: str
     use: SourceUse
+    #: Glob patterns of the annotation files.
     files: tuple[str, ...]
     rows: int
     output: str
@@ -70,9 +71,8 @@ def list_files(source: Source, root: Location, patterns: tuple[str, ...]) -> lis
 def plan_source(task: PlanTask) -> None:
     """Cut one source's files and write the plan."""
     store = Store(Location(task.work))
-    source = task.use.load()
     prepare_to = store.at(task.output.removesuffix(".json"))
-    plan = source.reader.plan(Location(task.use.root), task.files, prepare_to, task.rows)
+    plan = task.use.load().reader.plan(Location(task.use.root), task.files, prepare_to, task.rows)
     store.at(task.output).write_bytes(orjson.dumps(asdict(plan)))
 
 
@@ -84,5 +84,7 @@ def read_plan(store: Store, path: str) -> Plan:
     for split in tree["splits"]:
         repeats = tuple((place, number) for place, number in split["repeats"])
         below = (split["prepared"] or "").partition(f"/{folder.name}/")[2]
-        splits.append(Split(**{**split, "repeats": repeats, "prepared": (folder / below).uri if below else None}))
+        prepared = (folder / below).uri if below else None
+        members = tuple(split["members"])
+        splits.append(Split(**{**split, "repeats": repeats, "prepared": prepared, "members": members}))
     return Plan(tuple(splits), tuple((name, digest) for name, digest in tree["files"]))

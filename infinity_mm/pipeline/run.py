@@ -107,5 +107,5 @@ def _curate(context: Context, began: float, only: Collection[str] | None) -> tup
 def _planned_rows(recipe: Recipe, tasks: list[IngestTask]) -> dict[str, int]:
     rows = {use.name: 0 for use in recipe.sources}
     for task in tasks:
-        rows[task.part.source] += task.take
+        rows[task.part.source] += task.rows
     return rows

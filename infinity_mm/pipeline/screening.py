@@ -42,21 +42,21 @@ class IdentityTask:
 
     work: str
     parts: tuple[Part, ...]
-    #: True where the publisher promises that no native id is used twice.
+    #: Whether the source promises that native ids are unique.
     unique: bool
     outputs: tuple[str, ...]
 
 
 def run_identity(context: Context, ingested: Sequence[IngestTask]) -> dict[Part, str]:
     """Find repeated native ids; returns the attribute path of every part."""
-    unique_ids = {use.name: use.load().card.unique_ids for use in context.recipe.sources}
+    promised = {use.name: use.load().card.unique_ids for use in context.recipe.sources}
     by_file: dict[tuple[str, str], list[Part]] = {}
     for task in ingested:
         by_file.setdefault((task.part.source, task.split.file), []).append(task.part)
     paths: dict[Part, str] = {}
     tasks = []
     for members in by_file.values():
-        unique = unique_ids[members[0].source]
+        unique = promised[members[0].source]
         name = fingerprint(["identity", IDENTITY_VERSION, unique], [part.fingerprint for part in members])
         own = {part: part.attributes("identity", name) for part in members}
         paths |= own

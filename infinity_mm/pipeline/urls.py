@@ -107,7 +107,8 @@ def collect_urls(task: UrlsTask) -> None:
     """Parse the rows of a split and write the distinct URLs of their pictures."""
     source = task.use.load()
     found: Counter[tuple[str, str]] = Counter()
-    for raw in islice(source.reader.read(Location(task.use.root), task.cut.split), task.cut.take):
+    taken = islice(source.reader.read(Location(task.use.root), task.cut.split), task.cut.take)
+    for raw in (row for one in taken for row in one.members or (one,)):
         sample = None if raw.row is None else source.parse(raw.row)
         if isinstance(sample, Sample):
             given = ((ref.url, ref.checksum) for ref in sample.images)

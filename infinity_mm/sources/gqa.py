@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pydantic import Field
+
 from infinity_mm.sources.answers import SHORT, first
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.chats import key_text
@@ -18,8 +20,9 @@ from infinity_mm.sources.pictures import embedded_or
 class GqaOptions(QuestionOptions):
     """Which of GQA's two answers is trained on."""
 
-    #: "word": `answer`; "sentence": `fullAnswer`, without the sentence that asks for a word.
-    answers: Literal["word", "sentence"] = "word"
+    answers: Literal["word", "sentence"] = Field(
+        default="word", description="answer, or fullAnswer without the sentence that asks for a word"
+    )
 
 
 def parse(row: Mapping[str, Any], options: GqaOptions) -> Sample | Quarantine:

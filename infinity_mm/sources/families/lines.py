@@ -10,7 +10,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -188,6 +187,15 @@ def prepared_line(locator: str, row: Any, fault: Fault | None = None) -> bytes:
     return orjson.dumps([locator, row, fault]) + b"\n"
 
 
+def packed(value: Any) -> bytes:
+    """Return a value as JSON that takes no more memory than its length, for readers that keep many.
+
+    orjson writes to a buffer of 4 KB and cuts it to size in place; what is cut off cannot hold the next buffer, so a
+    hundred thousand short values kept as they come take 400 MB. Raises TypeError for what JSON cannot hold.
+    """
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]:
     """Cut a prepared file; repeats are rows with equal content, whatever their locators."""
     digests = [xxhash.xxh3_64_intdigest(_content(*orjson.loads(line)[1:])) for _, line in iterate_lines(location)]
@@ -203,11 +211,11 @@ def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]
     )  # fmt: skip
 
 
-def is_json_lines(location: Location, several: bool = False) -> bool:
+def is_json_lines(location: Location, inside: tuple[str, ...] = (), several: bool = False) -> bool:
     """True if the file holds a row on each line: because one of the first is a whole JSON object, or by its name.
 
-    An object on the first line that holds all rows (under a key, or keyed by id) looks the same: for sources that
-    publish such files, ask for `several` whole objects.
+    An object on the only line that has an array under one of the keys `inside` holds all rows in it. One that is keyed
+    by id looks like a row: for sources that publish such files, ask for `several` whole objects.
     """
     with location.open_input() as stream:
         head = stream.read(_SNIFF)
@@ -223,11 +231,12 @@ def is_json_lines(location: Location, several: bool = False) -> bool:
     *lines, last = text.split(b"\n", _SNIFF_LINES)
     if ends and len(lines) < _SNIFF_LINES:
         lines.append(last)
-    found = (parse_row(line.strip())[0] for line in lines if line.startswith(b"{"))
-    whole = (row for row in found if isinstance(row, dict) and row)
+    found = [parse_row(line.strip())[0] for line in lines if line.startswith(b"{")]
     if several:
-        return len(list(islice(whole, 2))) == 2
-    return any(whole) or location.name.lower().endswith((".jsonl", ".ndjson"))
+        return sum(isinstance(row, dict) and bool(row) for row in found) > 1
+    if ends and inside and not rest.strip() and found and isinstance(found[0], dict):
+        return not any(isinstance(found[0].get(key), list) for key in inside)
+    return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
 
 
 def elements(
