@@ -83,11 +83,11 @@ class SourceUse(Frozen):
         return self
 
     def load(self) -> Source:
-        """Return the source: of the catalogue, with its options, or of own data.
+        """Return the source, of the catalogue or of own data, with its options.
 
-        Raises `SourceError` for a name, option or value it does not have.
+        Raises `SourceError` for a name, family, field, option or value that does not exist.
         """
-        return with_options(load_source(self.name), self.options) if self.family is None else build(self.own())
+        return with_options(load_source(self.name) if self.family is None else build(self.own()), self.options)
 
     def own(self) -> OwnSpec:
         """Return what is said about own data."""
@@ -263,11 +263,10 @@ def _relative(place: str, root: str) -> str:
 
 
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
-    if use.family is None:
-        try:
-            use.load()
-        except SourceError as error:
-            raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
+    try:
+        use.load()
+    except SourceError as error:
+        raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
     root = Location.of(use.root, base=path.resolve().parent)
     try:
         found = root.is_dir()

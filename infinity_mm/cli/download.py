@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import click
 
-from infinity_mm.cli.options import console, json_option, policy_option, print_json, ray_options, work_option
+from infinity_mm.cli.options import (
+    console,
+    json_option,
+    policy_option,
+    print_json,
+    ray_options,
+    source_option,
+    work_option,
+)
 from infinity_mm.cli.own import make_use, own_help, source_options
 
 
 @click.command(epilog=own_help("infinity-mm download"))
 @source_options
 @work_option(required=True)
+@source_option
 @policy_option
 @ray_options
 @json_option
@@ -19,7 +28,6 @@ def download(
     root: str,
     limit: int | None,
     files: tuple[str, ...],
-    options: tuple[str, ...],
     family: str | None,
     name: str | None,
     columns: tuple[str, ...],
@@ -28,6 +36,7 @@ def download(
     language: str | None,
     image_root: tuple[str, ...],
     urls: bool | None,
+    options: tuple[str, ...],
     work: str,
     policy: tuple[str, ...],
     address: str | None,
@@ -48,7 +57,7 @@ def download(
     from infinity_mm.pipeline.run import RunOptions
 
     use = make_use(
-        source, root, limit, files, options, family, name, columns, license_name, category, language, image_root, urls
+        source, root, limit, files, family, name, columns, license_name, category, language, image_root, urls, options
     )
     report = download_only(use, Location.of(work), RunOptions(address, workers), parse_params(policy))
     if as_json:

@@ -11,6 +11,7 @@ from infinity_mm.cli.options import (
     policy_option,
     print_json,
     ray_options,
+    source_option,
     work_option,
 )
 from infinity_mm.cli.own import make_use, own_help, source_options
@@ -19,6 +20,7 @@ from infinity_mm.cli.own import make_use, own_help, source_options
 @click.command(epilog=own_help("infinity-mm ingest"))
 @source_options
 @work_option(required=True)
+@source_option
 @no_download_option
 @policy_option
 @ray_options
@@ -28,7 +30,6 @@ def ingest(
     root: str,
     limit: int | None,
     files: tuple[str, ...],
-    options: tuple[str, ...],
     family: str | None,
     name: str | None,
     columns: tuple[str, ...],
@@ -37,6 +38,7 @@ def ingest(
     language: str | None,
     image_root: tuple[str, ...],
     urls: bool | None,
+    options: tuple[str, ...],
     work: str,
     no_download: bool,
     policy: tuple[str, ...],
@@ -57,7 +59,7 @@ def ingest(
     from infinity_mm.pipeline.run import RunOptions
 
     use = make_use(
-        source, root, limit, files, options, family, name, columns, license_name, category, language, image_root, urls
+        source, root, limit, files, family, name, columns, license_name, category, language, image_root, urls, options
     )
     download = parse_params(policy, enabled=not no_download)
     manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download)

@@ -28,14 +28,6 @@ _OPTIONS = (
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows."),
     click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable."),
     click.option(
-        "--option",
-        "options",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="How SOURCE is read, as under its key options in a recipe, e.g. --option group_by_image=true; "
-        "`infinity-mm sources SOURCE` lists its options; repeatable.",
-    ),
-    click.option(
         "--family", metavar="FAMILY", help="Own data, instead of SOURCE: " + ", ".join(f.name for f in FAMILIES) + "."
     ),
     click.option("--name", metavar="NAME", help="Own data: what it is called, e.g. my_set."),
@@ -57,7 +49,6 @@ def make_use(
     root: str,
     limit: int | None,
     files: tuple[str, ...],
-    options: tuple[str, ...],
     family: str | None,
     name: str | None,
     columns: tuple[str, ...],
@@ -66,6 +57,7 @@ def make_use(
     language: str | None,
     image_root: tuple[str, ...],
     urls: bool | None,
+    options: tuple[str, ...],
 ) -> SourceUse:
     """Return the source that the options name, looked into; raises `SourceError` or `click.UsageError`."""
     from infinity_mm.fs import Location
@@ -79,18 +71,17 @@ def make_use(
         raise click.UsageError("name a SOURCE of the catalogue, or own data with --family and --name")
     if family is None and (name or given):
         raise click.UsageError(f"--{(['name'] if name else given)[0]}: only with --family, for own data")
-    if family is not None and options:
-        raise click.UsageError("--option: only with a SOURCE of the catalogue; own data has --map")
     if family is not None and not name:
         raise click.UsageError("--family: give the data a name as well, e.g. --name my_set")
     place = Location.of(root)
     if not place.is_dir():
         raise click.UsageError(f"--root: no folder at {place}")
     keys = {key: value for key, value in own.items() if value is not None} if family is not None else {}
-    tree = {"name": source or name, "root": place.uri, "limit": limit, "files": files, "max_quarantined": 1.0,
-            "options": parse_options(options)}  # fmt: skip
+    tree = {"name": source or name, "root": place.uri, "limit": limit, "files": files}
     _check_category(category)
-    return SourceUse.model_validate({**tree, **keys, "family": family}).checked()
+    return SourceUse.model_validate(
+        {**tree, **keys, "family": family, "options": parse_options(options), "max_quarantined": 1.0}
+    ).checked()
 
 
 def _check_category(category: str | None) -> None:

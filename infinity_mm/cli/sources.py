@@ -65,11 +65,6 @@ def sources(name: str | None, families: bool, as_json: bool) -> None:
         out.print(line, markup=False, soft_wrap=True)
 
 
-def _written(value: object) -> str:
-    """Return a value as a recipe has it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _show_families(name: str | None, as_json: bool) -> None:
     from infinity_mm.sources.own.spec import find_family
 
@@ -81,3 +76,8 @@ def _show_families(name: str | None, as_json: bool) -> None:
     for family in chosen:
         for line in family_lines(family):
             out.print(line, markup=False, soft_wrap=True)
+
+
+def _written(value: object) -> str:
+    """Return a value as a recipe has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -105,7 +105,11 @@ def identity_of(source: Source, piece: Cut) -> tuple[list[object], list[object]]
     chosen = options_of(source)
     return (
         [
-            *(source.card.name, source.version, source.reader.version, repr(source.reader), source.parameters),
+            source.card.name,
+            source.version,
+            source.reader.version,
+            repr(source.reader),
+            source.parameters,
             *([chosen] if chosen else []),
         ],
         [split.file, piece.digest, split.start, split.stop, split.first, piece.take],
@@ -155,7 +159,8 @@ def run_ingest(
 def ingest_split(task: IngestTask) -> None:
     """Read one split and write its records, measurements and quarantine."""
     store = Store(Location(task.work))
-    source, root = task.use.load(), Location(task.use.root)
+    source = task.use.load()
+    root = Location(task.use.root)
     fetched = None if task.pictures is None else Fetched(store, task.pictures)
     images = ImageStore(root, source.image_roots, fetched)
     ingestor = Ingestor(source, images, ImageLimits(), task.use.all_images_lost == "keep")

@@ -232,12 +232,11 @@ def is_json_lines(location: Location, inside: tuple[str, ...] = (), several: boo
     if ends and len(lines) < _SNIFF_LINES:
         lines.append(last)
     found = [parse_row(line.strip())[0] for line in lines if line.startswith(b"{")]
-    whole = [row for row in found if isinstance(row, dict) and row]
     if several:
-        return len(whole) > 1
+        return sum(isinstance(row, dict) and bool(row) for row in found) > 1
     if ends and inside and not rest.strip() and found and isinstance(found[0], dict):
         return not any(isinstance(found[0].get(key), list) for key in inside)
-    return bool(whole) or location.name.lower().endswith((".jsonl", ".ndjson"))
+    return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
 
 
 def elements(

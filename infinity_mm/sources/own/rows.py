@@ -136,7 +136,9 @@ class OwnRows:
     def _reader(self, location: Location) -> RowFiles | TarRows:
         if is_tar(location):
             return _TARS
-        return _WRAPPED if self._is_wrapped(location) else _ROWS
+        if self._is_wrapped(location):
+            return _WRAPPED
+        return _LINES if is_json_lines(location) else _ROWS
 
     def _is_wrapped(self, location: Location) -> bool:
         """True for one object that holds all rows, under a key or keyed by id: on one line, or beginning with a bare {.
@@ -196,6 +198,8 @@ def _parquet_columns(location: Location) -> list[str] | None:
             return None
 
 
-_ROWS = RowFiles()
+_ROWS = RowFiles(inside=INSIDE)
+#: One line with a list under such a key is a row, if it was not found to hold all of them.
+_LINES = RowFiles()
 _WRAPPED = RowFiles(inside=INSIDE, lines=False)
 _TARS = TarRows(texts=("txt", "text", "caption"))
