@@ -53,6 +53,9 @@ class SourceUse(Frozen):
     #: quarantined.
     all_images_lost: Literal["keep", "quarantine"] = "keep"
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.root))  # tasks are hashed, and `options` cannot be
+
     def load(self) -> Source:
         """Return the source with its options; raises `SourceError` for a name, option or value it does not have."""
         return with_options(load_source(self.name), self.options)

@@ -47,7 +47,7 @@ def sources(name: str | None, as_json: bool) -> None:
     lines += [f"  files      {pattern}" for pattern in card.files]
     lines += [f"  trap       {trap}" for trap in card.traps]
     for option in describe_options(found[0]):
-        values = " | ".join(map(_written, option.values))
+        values = " | ".join(map(_written, option.values)) or "number"
         lines.append(f"  option     {option.name}: {values} (default {_written(option.default)})")
         lines.append(f"             {option.meaning}")
     lines.append(f"  start      infinity-mm ingest {card.name} --root DIR --work runs/{card.name} --limit 100")

@@ -123,11 +123,16 @@ def _json(value: object, kind: type[Any]) -> tuple[Any, tuple[str, ...]]:
 class MatchOptions(Options):
     """Where matched pictures stand, and which are taken."""
 
-    #: Before its sentence, as MMC4 documents it, or after.
-    placement: Literal["before", "after"] = "before"
-    #: CLIP ViT-L/14 cosine of picture and sentence, -1 to 1, below which a picture is left out. Pictures
-    #: without a figure stay.
-    min_similarity: float = Field(default=-1.0, ge=-1.0, le=1.0)
+    placement: Literal["before", "after"] = Field(
+        default="before", description="a picture stands before its sentence, as MMC4 documents it, or after"
+    )
+    min_similarity: float = Field(
+        default=-1.0,
+        ge=-1.0,
+        le=1.0,
+        description="CLIP ViT-L/14 cosine of picture and sentence, -1 to 1, below which a picture is left out; pictures "
+        "without a figure stay",
+    )
 
 
 def parse_matched_sentences(row: Mapping[str, Any], options: MatchOptions) -> Sample | Quarantine:

@@ -146,7 +146,7 @@ class Described:
     """One option of a source, for people."""
 
     name: str
-    #: The values it can have, as they are written in a recipe.
+    #: The values it can have, as they are written in a recipe; () for a number, whose range the meaning states.
     values: tuple[object, ...]
     default: object
     meaning: str
@@ -164,4 +164,6 @@ def describe_options(source: Source) -> tuple[Described, ...]:
 
 
 def _values(annotation: object) -> tuple[object, ...]:
-    return get_args(annotation) if get_origin(annotation) is Literal else (True, False)
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return (True, False) if annotation is bool else ()
