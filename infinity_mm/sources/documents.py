@@ -130,8 +130,8 @@ class MatchOptions(Options):
         default=-1.0,
         ge=-1.0,
         le=1.0,
-        description="CLIP ViT-L/14 cosine of picture and sentence, -1 to 1, below which a picture is left out; pictures "
-        "without a figure stay",
+        description="CLIP ViT-L/14 cosine of picture and sentence, -1 to 1, below which a picture is left out; "
+        "pictures without a figure stay",
     )
 
 
