@@ -82,6 +82,9 @@ class SourceUse(Frozen):
             raise ValueError(f"{', '.join(given)}: only with family, for own data; {self.name} is a catalogue source")
         return self
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.root))  # tasks are hashed, and `options` cannot be
+
     def load(self) -> Source:
         """Return the source, of the catalogue or of own data, with its options.
 
