@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
-from rich.table import Table
 
 from infinity_mm.cli.options import console, json_option, print_json
 
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--markdown", is_flag=True, help="Print the catalogue as a table in Markdown.")
+@click.option(
+    "--update",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Renew the table that stands between the markers in FILE (README.md).",
+)
 @json_option
-def sources(name: str | None, as_json: bool) -> None:
-    """List the catalogue, or show one source: layout, traps, and a command to start with."""
+def sources(name: str | None, markdown: bool, update: Path | None, as_json: bool) -> None:
+    """List the catalogue, or show one source: layout, traps, licence, access, and a command to start with.
+
+    Sizes and stages are those of the papers; the licence is the publisher's for the annotations, and pictures may
+    have another. `access` says what stands before the files: nothing (open), a form on the hub (gated), a
+    registration elsewhere, or that the publisher withdrew them.
+    """
+    if name is not None and (markdown or update is not None):
+        raise click.UsageError("--markdown and --update take the whole catalogue; leave out the name")
+    from infinity_mm.access import how_to_get, start_command
+    from infinity_mm.cli.cards import card_lines, cards_table, markdown_table, with_table
     from infinity_mm.sources.catalogue import load, names
 
-    cards = [load(each).card for each in ([name] if name else names())]
-    if as_json:
-        print_json([asdict(card) | {"licence": card.license} for card in cards])
-        return
-    out = console()
-    if name is None:
-        table = Table()
-        for column in ("source", "family", "category", "papers' size", "stages", "access", "licence"):
-            table.add_column(column, overflow="fold")
-        for card in cards:
-            sizes = ", ".join(f"{paper} {size}" for paper, size in card.paper_size.items())
-            stages = ", ".join(f"{paper} {'/'.join(stage)}" for paper, stage in card.stages.items())
-            table.add_row(card.name, card.family, card.category, sizes, stages, card.access, card.license)
-        out.print(table)
-        return
-    card = cards[0]
-    lines = [f"{card.name}: {card.title}", f"  family     {card.family}", f"  category   {card.category}"]
-    lines += [f"  size       {size} ({paper})" for paper, size in card.paper_size.items()]
-    lines += [f"  stages     {', '.join(stages)} ({paper})" for paper, stages in card.stages.items()]
-    lines += [f"  licence    {card.license}", f"  access     {card.access}"]
-    lines += [f"  hub        https://huggingface.co/datasets/{hub}" for hub in card.hub_ids]
-    lines += [f"  where      {url}" for url in card.urls]
-    lines += [f"  files      {pattern}" for pattern in card.files]
-    lines += [f"  trap       {trap}" for trap in card.traps]
-    lines.append(f"  start      infinity-mm ingest {card.name} --root DIR --work runs/{card.name} --limit 100")
-    for line in lines:
-        out.print(line, markup=False, soft_wrap=True)
+    found = [load(each) for each in ([name] if name else names())]
+    cards = [source.card for source in found]
+    if update is not None:
+        update.write_text(with_table(update.read_text(encoding="utf-8"), markdown_table(cards)), encoding="utf-8")
+    elif as_json:
+        print_json(
+            [
+                asdict(source.card)
+                | {
+                    "licence": source.card.license,
+                    "image_roots": source.image_roots,
+                    "downloads": source.downloads,
+                    "how_to_get": how_to_get(source.card),
+                    "start": start_command(source.card),
+                }
+                for source in found
+            ]
+        )
+    elif markdown:
+        click.echo(markdown_table(cards), nl=False)
+    elif name is None:
+        console().print(cards_table(cards))
+    else:
+        out = console()
+        for line in card_lines(found[0]):
+            out.print(line, markup=False, soft_wrap=True)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infinity_mm.cli.cards import BEGIN, END
 from infinity_mm.cli.main import COMMANDS, main
 from tests.running import infinity_mm
 
@@ -99,6 +100,31 @@ def test_sources_as_table_card_and_json(capsys):
     assert {"name", "license", "paper_size", "files"} <= set(cards[0])
     status, _, err = run(capsys, "sources", "gqua")
     assert (status, "'gqa'" in err) == (2, True)
+
+
+def test_a_source_says_how_to_get_it_and_how_to_start(capsys):
+    gated = run(capsys, "sources", "infinity_mm")[1]
+    assert "accept the terms at https://huggingface.co/datasets/BAAI/Infinity-MM" in gated
+    assert "HF_TOKEN" in gated
+    assert "--root hf://datasets/BAAI/Infinity-MM" in gated
+    registered = run(capsys, "sources", "docvqa")[1]
+    assert "sign up and download at" in registered
+    assert "--root DIR" in registered
+    assert "train2014.zip" in run(capsys, "sources", "vqav2")[1]
+
+
+def test_the_table_of_a_readme_is_renewed_between_its_markers(capsys, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert run(capsys, "sources", "--update", readme)[0] == 0
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert run(capsys, "sources", "--markdown")[1] in text
+    readme.write_text("no markers")
+    assert run(capsys, "sources", "--update", readme)[0] == 2
+    assert run(capsys, "sources", "gqa", "--markdown")[0] == 2
 
 
 def test_plan_checks_and_does_nothing(capsys, write_recipe, tmp_path):
