@@ -18,7 +18,7 @@ def how_to_get(card: Card) -> str:
         door = hub[0] if hub else places
         return f"gated: accept the terms at {door} while logged in, then set HF_TOKEN to a token of that account"
     if card.access == "registration":
-        return f"needs a registration: sign up and download at {places}"
+        return f"needs a registration: sign up and download at {', '.join(card.urls) or places}"
     root = f"; on the hub, --root hf://datasets/{card.hub_ids[0]} reads it in place" if card.hub_ids else ""
     return f"get them from {places}{root}"
 

@@ -11,8 +11,17 @@ from infinity_mm.pipeline.ingest import make_tasks
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import unfinished
 from infinity_mm.pipeline.planning import make_task, read_plan
+from infinity_mm.pipeline.preflight import (
+    SAMPLED,
+    Pictures,
+    check_inputs,
+    check_sample,
+    picture_roots,
+    sample_pictures,
+    unmatched,
+)
 from infinity_mm.pipeline.run import RunOptions, run
-from infinity_mm.recipe import Recipe
+from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
@@ -22,6 +31,7 @@ class SourcePlan(Frozen):
     """What is known of one source before a run."""
 
     source: str
+    root: str
     files: int
     #: Of the annotation files.
     bytes: int
@@ -29,6 +39,15 @@ class SourcePlan(Frozen):
     rows: int | None
     partitions: int | None
     done: int | None
+    #: Published names (globs) that match no file here.
+    files_absent: tuple[str, ...]
+    #: Folders and archives in which pictures are looked up: those that are there, and those that are not.
+    picture_roots: tuple[str, ...]
+    picture_roots_absent: tuple[str, ...]
+    #: None where nothing was sampled.
+    pictures: Pictures | None
+    #: Why a run would stop at this source; None where nothing speaks for that.
+    problem: str | None
 
 
 class Preview(Frozen):
@@ -71,28 +90,47 @@ class Forecast(Frozen):
         return f"{self.engine_hours:,.3g} engine-hours with no GPU in use (for GPU-hours run the pilot on one)"
 
 
-def preview(recipe: Recipe, work: Location) -> Preview:
+def preview(recipe: Recipe, work: Location, sample: int = SAMPLED) -> Preview:
     """Check everything that can be checked without work, and count what is known.
 
-    Raises `SourceError` where a root has no annotation files, `RecipeError` where no engine can run the model.
+    Of every source, `sample` rows are read and their pictures looked up; 0 leaves that out. Raises `SourceError` where
+    a root has no annotation files, `RecipeError` where no engine can run the model.
     """
-    store = Store(work)
-    lines = []
-    for use in recipe.sources:
-        source = load_source(use.name)
-        task = make_task(store, use, recipe.partition_rows)
-        files = source_files(use.root, task.listing)
-        line = SourcePlan(source=use.name, files=len(task.listing), bytes=files, rows=None, partitions=None, done=None)
-        if store.at(task.output).exists():
-            parts = make_tasks(work, use, source, read_plan(store, task.output))
-            done = len(parts) - len(unfinished(store, parts))
-            if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
-                done = min(len(parts), len(store.at(f"records/{use.name}").files()))
-            line = line.model_copy(
-                update={"rows": sum(part.take for part in parts), "partitions": len(parts), "done": done}
-            )
-        lines.append(line)
-    return Preview(work=str(work), sources=tuple(lines), stages=tuple(_stages(recipe)))
+    listings = check_inputs(recipe)
+    stages = tuple(_stages(recipe))
+    lines = tuple(_preview_source(recipe, use, listings[use.name], work, sample) for use in recipe.sources)
+    return Preview(work=str(work), sources=lines, stages=stages)
+
+
+def _preview_source(
+    recipe: Recipe, use: SourceUse, listing: tuple[str, ...], work: Location, sample: int
+) -> SourcePlan:
+    store, source = Store(work), load_source(use.name)
+    task = make_task(store, use, recipe.partition_rows)
+    plan = read_plan(store, task.output) if store.at(task.output).exists() else None
+    there, absent = picture_roots(source, Location(use.root))
+    pictures = sample_pictures(use, listing, plan, sample) if sample else None
+    line = SourcePlan(
+        source=use.name,
+        root=str(Location(use.root)),
+        files=len(listing),
+        bytes=source_files(use.root, listing),
+        rows=None,
+        partitions=None,
+        done=None,
+        files_absent=unmatched(use),
+        picture_roots=there,
+        picture_roots_absent=absent,
+        pictures=pictures,
+        problem=None if pictures is None else check_sample(use, pictures),
+    )
+    if plan is None:
+        return line
+    parts = make_tasks(work, use, source, plan)
+    done = len(parts) - len(unfinished(store, parts))
+    if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
+        done = min(len(parts), len(store.at(f"records/{use.name}").files()))
+    return line.model_copy(update={"rows": sum(part.take for part in parts), "partitions": len(parts), "done": done})
 
 
 def source_files(root: str, listing: tuple[str, ...]) -> int:

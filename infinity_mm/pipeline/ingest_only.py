@@ -16,7 +16,8 @@ from infinity_mm.pipeline.books import Fate, close_books, run_ledger
 from infinity_mm.pipeline.downloading import download_alone, run_downloads
 from infinity_mm.pipeline.ingest import make_tasks, run_ingest
 from infinity_mm.pipeline.passes import Context, tidy
-from infinity_mm.pipeline.planning import make_task, run_planning
+from infinity_mm.pipeline.planning import run_planning
+from infinity_mm.pipeline.preflight import check_inputs
 from infinity_mm.pipeline.run import RunOptions
 from infinity_mm.pipeline.screening import run_identity, run_screen
 from infinity_mm.progress import Reporter
@@ -91,5 +92,5 @@ def recipe_of(use: SourceUse, work: Location, download: DownloadParams | None) -
         dedup=DedupParams(mode="off"),
         download=download or DownloadParams(),
     )
-    make_task(Store(work), use, recipe.partition_rows)  # without annotation files, fail before Ray starts
+    check_inputs(recipe)
     return recipe

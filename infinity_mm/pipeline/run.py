@@ -25,6 +25,7 @@ from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.planning import run_planning
+from infinity_mm.pipeline.preflight import check_inputs
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
 from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
 from infinity_mm.progress import Reporter
@@ -49,9 +50,11 @@ class RunOptions:
 def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
     """Run the recipe in `work` and return the manifest that was written there.
 
-    Raises `JobError` subclasses; what was finished by then stays, and the same call goes on from it.
+    Raises `SourceError` before any work where a source's files are missing, and `JobError` subclasses later; what was
+    finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
+    check_inputs(recipe)
     if recipe.synth is not None:
         check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:

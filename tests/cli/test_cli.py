@@ -135,6 +135,33 @@ def test_plan_checks_and_does_nothing(capsys, write_recipe, tmp_path):
     assert not (tmp_path / "work").exists()
 
 
+def test_plan_looks_up_a_sample_of_pictures(capsys, write_recipe, tmp_path):
+    status, out, _ = run(capsys, "plan", write_recipe(), "--work", tmp_path / "work")
+    assert status == 0
+    assert "sampled pictures found" in out
+    assert "pictures are looked up in:" in out
+    assert "sampled pictures" not in run(capsys, "plan", write_recipe(), "--sample", 0)[1]
+    sources = [{"name": "gqa", "root": str(tmp_path)}]
+    (tmp_path / "train_balanced_questions.json").write_text('{"1": {"question": "a?", "answer": "b", "imageId": "7"}}')
+    status, out, err = run(capsys, "plan", write_recipe(sources=sources, limit=None))
+    assert status == 2
+    assert "0 of 1 sampled pictures found" in out
+    assert "images.zip (not there)" in err
+    assert "cs.stanford.edu" in err
+
+
+def test_files_that_are_not_there_end_a_run_before_any_work(capsys, write_recipe, tmp_path):
+    (tmp_path / "empty").mkdir()
+    sources = [{"name": name, "root": str(tmp_path / "empty")} for name in ("gqa", "docvqa")]
+    recipe = write_recipe(sources=sources, limit=None)
+    for command in ("run", "plan"):
+        status, _, err = run(capsys, command, recipe, "--work", tmp_path / "work")
+        assert status == 2
+        assert "train_balanced_questions.json" in err
+        assert "sign up and download at" in err
+    assert not (tmp_path / "work").exists()
+
+
 def test_schemas_are_up_to_date(capsys):
     assert run(capsys, "schemas", "--check")[0] == 0
 
