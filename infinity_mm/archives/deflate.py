@@ -102,23 +102,52 @@ def replay(stream: Source, point: Point) -> Iterator[bytes]:
 
     Ends early where the stream does; raises `zlib.error` where it is damaged.
     """
-    decompressor = zlib.decompressobj(_RAW, zdict=point.window) if point.window else zlib.decompressobj(_RAW)
-    if point.bits == STORED:
-        decompressor.decompress(b"\0")  # a block header: not final, stored, and the padding before the length
-    shift = point.bits % STORED
+    decompressor = _start(point)
     stream.seek(point.at)
-    carry = b""
+    first = stream.read(1)
+    yield decompressor.decompress(_opening(point.bits, first[0]) if first else b"")
     while not decompressor.eof and (data := stream.read(CHUNK)):
-        yield decompressor.decompress(_shifted(carry + data, shift))
-        carry = data[-1:] if shift else b""
+        yield decompressor.decompress(data)
 
 
-def _shifted(data: bytes, shift: int) -> bytes:
-    """Return the data without its first `shift` bits; for a shift the last byte is left for the next call."""
-    if not shift:
-        return data
-    values = np.frombuffer(data, np.uint8)
-    return ((values[:-1] >> shift) | (values[1:] << (8 - shift))).tobytes()
+def _start(point: Point) -> Any:
+    """Return a decompressor that has the window of a point before it."""
+    return zlib.decompressobj(_RAW, zdict=point.window) if point.window else zlib.decompressobj(_RAW)
+
+
+def _opening(bits: int, byte: int) -> bytes:
+    """Return what to feed in place of a point's first byte: blocks without content, and the byte's other bits.
+
+    Deflate cannot be entered in the middle of a byte, and shifting the stream would move the bytes to which stored
+    blocks are aligned. So as many bits as belong to what comes before (modulo 8) are spent on empty blocks.
+    """
+    if bits == STORED:
+        return bytes((0, byte))  # a block header: not final, stored, and the padding before the length
+    value, size = _EMPTY_DYNAMIC if bits % 2 else (0, 0)
+    while size % 8 != bits:
+        # An empty block with fixed codes: 0, 01, and seven zeros for its end.
+        value, size = value | 0b010 << size, size + 10
+    return (value | byte >> bits << size).to_bytes((size + 8 - bits) // 8, "little")
+
+
+def _empty_dynamic() -> tuple[int, int]:
+    """Return (bits, their number) of a block with dynamic codes and no content: 91 bits, an odd number.
+
+    Its codes (RFC 1951, 3.2.7): lengths 1 for the symbols 1 and 18 of the code of code lengths; with it 256 zeros, 1
+    for the end of the block, 1 and 1 for two distances.
+    """
+    value = size = 0
+    header = [(0b100, 3), (0, 5), (1, 5), (14, 4)]
+    lengths = [(int(symbol in (18, 1)), 3) for symbol in _LENGTHS_ORDER]
+    codes = [(1, 1), (138 - 11, 7), (1, 1), (118 - 11, 7), (0, 1), (0, 1), (0, 1)]
+    for number, width in (*header, *lengths, *codes, (0, 1)):
+        value, size = value | number << size, size + width
+    return value, size
+
+
+#: The order in which RFC 1951 writes the lengths of the code of code lengths, up to the last that is needed here.
+_LENGTHS_ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)
+_EMPTY_DYNAMIC = _empty_dynamic()
 
 
 class _Buffered:
@@ -223,14 +252,11 @@ def _ends_here(running: Any, byte: int, bits: int) -> bytes | None:
 def _proves(point: Point, running: Any, data: bytes, skip: int) -> bool:
     """True if starting at the point gives what the running decompressor gives, over the data at hand."""
     truth = running.copy().decompress(data)[skip:]
-    fresh = zlib.decompressobj(_RAW, zdict=point.window) if point.window else zlib.decompressobj(_RAW)
     try:
-        prefix = fresh.decompress(b"\0") if point.bits == STORED else b""
-        made = prefix + fresh.decompress(_shifted(data, point.bits % STORED))
+        made = _start(point).decompress(_opening(point.bits, data[0]) + data[1:])
     except zlib.error:
         return False
-    # Shifting loses the last few bits, and with them at most a few symbols of up to 258 bytes.
-    return bool(made) and truth.startswith(made) and len(truth) - len(made) <= 8 * 258
+    return bool(made) and bool(made == truth)
 
 
 def candidates(data: bytes) -> list[tuple[int, int]]:

@@ -44,6 +44,8 @@ def find_archives(root: Location, image_root: str) -> tuple[ArchiveFiles, ...]:
     folder, slash, pattern = image_root.rpartition("/")
     found: dict[str, list[tuple[int, str]]] = {}
     for file in (root / folder).files():
+        if file.startswith("."):
+            continue  # half-written, or what a publisher did not mean to publish: ".git.tar.gz"
         base, number = _cut(file)
         if fnmatchcase(file, pattern) and _ARCHIVE.search(file):
             base, number = file, 0

@@ -109,7 +109,7 @@ def _preview_source(
     task = make_task(store, use, recipe.partition_rows)
     plan = read_plan(store, task.output) if store.at(task.output).exists() else None
     there, absent = picture_roots(source, Location(use.root))
-    pictures = sample_pictures(use, listing, plan, sample) if sample else None
+    pictures = sample_pictures(use, listing, plan, sample, store) if sample else None
     line = SourcePlan(
         source=use.name,
         root=str(Location(use.root)),

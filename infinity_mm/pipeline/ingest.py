@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from infinity_mm.archives.reading import IndexedArchive
 from infinity_mm.download.fetched import Fetched, shown
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
@@ -50,6 +51,8 @@ class IngestTask:
     take: int
     #: Where the split's URLs are resolved; None for sources without.
     pictures: str | None = None
+    #: The archives that pictures are looked up in, with their indexes.
+    archives: tuple[IndexedArchive, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -101,7 +104,12 @@ class Pictures:
 
 
 def make_tasks(
-    work: Location, use: SourceUse, source: Source, plan: Plan, pictures: Mapping[int, Pictures] | None = None
+    work: Location,
+    use: SourceUse,
+    source: Source,
+    plan: Plan,
+    pictures: Mapping[int, Pictures] | None = None,
+    archives: tuple[IndexedArchive, ...] = (),
 ) -> list[IngestTask]:
     """Cut a source's plan into tasks; pure. `pictures` are those of each split, by its number."""
     tasks = []
@@ -118,7 +126,7 @@ def make_tasks(
         )
         path = None if resolved is None else resolved.path
         part = Part(card.name, piece.number, name)
-        tasks.append(IngestTask(work.uri, use.root, part, piece.split, piece.take, path))
+        tasks.append(IngestTask(work.uri, use.root, part, piece.split, piece.take, path, archives))
     return tasks
 
 
@@ -132,7 +140,8 @@ def ingest_split(task: IngestTask) -> None:
     store = Store(Location(task.work))
     source = load_source(task.part.source)
     fetched = None if task.pictures is None else Fetched(store, task.pictures)
-    ingestor = Ingestor(source, ImageStore(Location(task.root), source.image_roots, fetched), ImageLimits())
+    images = ImageStore(Location(task.root), source.image_roots, fetched, task.archives, store.work)
+    ingestor = Ingestor(source, images, ImageLimits())
     rejected: list[dict[str, Any]] = []
     read = 0
     with (

@@ -14,6 +14,7 @@ from infinity_mm.lock import exclusive
 from infinity_mm.manifest import DownloadReport, Manifest
 from infinity_mm.pipeline.books import Fate, close_books, run_ledger
 from infinity_mm.pipeline.downloading import download_alone, run_downloads
+from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import make_tasks, run_ingest
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.planning import run_planning
@@ -41,8 +42,9 @@ def ingest_only(
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
         plans = run_planning(context)
         plan = plans[use.name]
+        archives = run_indexing(context)[use.name]
         downloads = run_downloads(context, plans)
-        tasks = make_tasks(work, use, source, plan, downloads.pictures.get(use.name))
+        tasks = make_tasks(work, use, source, plan, downloads.pictures.get(use.name), archives)
         run_ingest(context, tasks)
         parts = [task.part for task in tasks]
         screens = run_screen(context, run_identity(context, parts), {part: {"ingest": part.ingest} for part in parts})

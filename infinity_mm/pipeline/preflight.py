@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from infinity_mm.access import how_to_get
+from infinity_mm.archives.pieces import find_archives, is_archive_root
 from infinity_mm.errors import SourceError
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_u64
+from infinity_mm.pipeline.indexing import list_archives, list_indexed
 from infinity_mm.pipeline.planning import list_files
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Source, Split
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.sources.families.files import match_files
 from infinity_mm.sources.images import ImageStore
+from infinity_mm.store import Store
 
 #: Rows looked at per source, unless a caller says otherwise.
 SAMPLED = 200
@@ -43,6 +46,10 @@ class Pictures(Frozen):
     first_lost: str
     #: Rows that a run would quarantine, for a picture or for what they are: reason -> rows.
     refused: dict[str, int]
+    #: What is wrong with archives, or that they can be searched only once a run has indexed them.
+    archives: tuple[str, ...] = ()
+    #: True where pictures may be in an archive that has no index yet: what was not found may be there.
+    unindexed: bool = False
     #: Annotation files that no row was sampled of, as that would mean to stream too much.
     left_out: tuple[str, ...]
 
@@ -59,6 +66,7 @@ class Pictures(Frozen):
         if self.refused:
             reasons = ", ".join(f"{reason} {count}" for reason, count in self.refused.items())
             parts.append(f"{sum(self.refused.values())} of {self.rows} sampled rows would go to quarantine ({reasons})")
+        parts += self.archives
         if self.left_out:
             parts.append(
                 f"not sampled for their size: {', '.join(self.left_out[:3])}{', ...' * (len(self.left_out) > 3)}"
@@ -87,7 +95,7 @@ def check_inputs(recipe: Recipe) -> dict[str, tuple[str, ...]]:
 def check_sample(use: SourceUse, pictures: Pictures) -> str | None:
     """Return why a run would stop at this source, or None: more sampled rows are lost than `max_quarantined` allows."""
     lost = sum(pictures.refused.values())
-    if lost <= use.max_quarantined * pictures.rows:
+    if pictures.unindexed or lost <= use.max_quarantined * pictures.rows:
         return None
     source = load_source(use.name)
     there, absent = picture_roots(source, Location(use.root))
@@ -106,15 +114,21 @@ def unmatched(use: SourceUse) -> tuple[str, ...]:
 
 def picture_roots(source: Source, root: Location) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the folders and archives in which pictures are looked up: those that are there, and those that are not."""
-    there = [place for place in source.image_roots if (root / place).exists()]
+    there = [place for place in source.image_roots if _is_there(root, place)]
     return tuple(there), tuple(place for place in source.image_roots if place not in there)
 
 
-def sample_pictures(use: SourceUse, listing: Sequence[str], plan: Plan | None, count: int = SAMPLED) -> Pictures:
+def _is_there(root: Location, place: str) -> bool:
+    return bool(find_archives(root, place)) if is_archive_root(place) else (root / place).is_dir()
+
+
+def sample_pictures(
+    use: SourceUse, listing: Sequence[str], plan: Plan | None, count: int = SAMPLED, store: Store | None = None
+) -> Pictures:
     """Resolve the pictures of up to `count` rows of a source: a function of the files alone.
 
     `plan` is that of an earlier run, if there is one; else the annotation files are cut into a temporary folder, as
-    many of them as `STREAMED` allows.
+    many of them as `STREAMED` allows. Of `store`, a run folder, the indexes of archives are used if they are there.
     """
     source = load_source(use.name)
     root = Location(use.root)
@@ -124,10 +138,14 @@ def sample_pictures(use: SourceUse, listing: Sequence[str], plan: Plan | None, c
             files, left_out = _affordable(root, listing)
             empty = Plan((), ())
             plan = source.reader.plan(root, files, Location.of(folder), _SPLIT_ROWS) if files else empty
-        tally = _Tally(source, ImageStore(root, source.image_roots).resolve)
+        archives = None if store is None else list_indexed(store, use)
+        work = None if store is None else store.work
+        images = ImageStore(root, source.image_roots, archives=archives, work=work)
+        tally = _Tally(source, images.resolve)
         for raw in _draw(source, root, plan, count):
             tally.add(raw)
-        return tally.pictures(left_out)
+        unindexed = archives is None and any(archive.kind == "gzip" for archive in list_archives(use))
+        return tally.pictures(left_out, tuple(images.problems()), unindexed)
 
 
 def _affordable(root: Location, listing: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -204,7 +222,7 @@ class _Tally:
         self.first_lost = self.first_lost or data.detail
         return None if reference.optional else data.reason
 
-    def pictures(self, left_out: tuple[str, ...]) -> Pictures:
+    def pictures(self, left_out: tuple[str, ...], archives: tuple[str, ...], unindexed: bool) -> Pictures:
         """Return the figures."""
         refused = dict(sorted(self.refused.items()))
         return Pictures(
@@ -214,5 +232,7 @@ class _Tally:
             by_url=self.by_url,
             first_lost=self.first_lost,
             refused=refused,
+            archives=archives,
+            unindexed=unindexed,
             left_out=left_out,
         )

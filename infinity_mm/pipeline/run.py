@@ -21,6 +21,7 @@ from infinity_mm.pipeline.books import (
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
+from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import Context, tidy
@@ -67,11 +68,12 @@ def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
 def _curate(context: Context, began: float) -> Manifest:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
+    archives = run_indexing(context)
     downloads = run_downloads(context, plans)
     tasks: list[IngestTask] = []
     for use in recipe.sources:
         pictures = downloads.pictures.get(use.name)
-        tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name], pictures)
+        tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name], pictures, archives[use.name])
     tasks.sort(key=lambda task: task.part)
     run_ingest(context, tasks)
     check_quarantine(context, tasks)

@@ -23,7 +23,14 @@ def noise(size: int, seed: int = 2) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
+def picture(size: int, seed: int) -> bytes:
+    """Return what deflate packs now in stored blocks and now in others: most of the pictures of an archive."""
+    chosen = random.Random(seed)
+    return bytes(chosen.getrandbits(chosen.choice((8, 8, 8, 7))) for _ in range(size))
+
+
 CONTENTS = {
+    "hardly compressible": b"".join(part for n in range(20) for part in (picture(9_000, n), noise(30_000, n))),
     "text": words(1_500_000),
     "noise, in stored blocks": noise(600_000),
     "pictures among text": b"".join(part for n in range(12) for part in (words(20_000, n), noise(40_000, n))),

@@ -30,7 +30,7 @@ from infinity_mm.fs import Location
             [ArchiveFiles("x.tar.gz", ("x.tar.gz.partaa", "x.tar.gz.partab"))],
         ),
         (["x.zip.001", "x.zip.002"], "x.zip", [ArchiveFiles("x.zip", ("x.zip.001", "x.zip.002"))]),
-        (["a.tar.gz", "b.tar", "c.zip"], "*.tar.gz", [ArchiveFiles("a.tar.gz", ("a.tar.gz",))]),
+        (["a.tar.gz", "b.tar", "c.zip", ".git.tar.gz"], "*.tar.gz", [ArchiveFiles("a.tar.gz", ("a.tar.gz",))]),
         (["x.tar", "x.tar.00"], "x.tar", [ArchiveFiles("x.tar", ("x.tar",))]),
         (["p.00", "p.02"], "p.*", [ArchiveFiles("p", ("p.00",), "piece 1 of p is missing")]),
         (["p.02", "p.03"], "p.*", [ArchiveFiles("p", (), "piece 0 of p is missing")]),
