@@ -21,6 +21,7 @@ from infinity_mm.filters.catalogue import load as load_filter
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
+from infinity_mm.hub import is_hub, parse_hub
 from infinity_mm.nearest import nearest
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.synth.params import SynthParams
@@ -178,6 +179,9 @@ def _element(items: list[Any], step: str, text: str) -> int:
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
     load_source(use.name)
     root = Location.of(use.root, base=path.resolve().parent)
+    if is_hub(root.uri):  # looked for when it is pinned
+        parse_hub(root.uri)
+        return use.model_copy(update={"root": root.uri})
     try:
         found = root.is_dir()
     except StoreError as error:

@@ -10,6 +10,7 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.ingest import make_tasks
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import unfinished
+from infinity_mm.pipeline.pinning import pin_roots
 from infinity_mm.pipeline.planning import make_task, read_plan
 from infinity_mm.pipeline.preflight import (
     SAMPLED,
@@ -96,6 +97,7 @@ def preview(recipe: Recipe, work: Location, sample: int = SAMPLED) -> Preview:
     Of every source, `sample` rows are read and their pictures looked up; 0 leaves that out. Raises `SourceError` where
     a root has no annotation files, `RecipeError` where no engine can run the model.
     """
+    recipe = pin_roots(recipe, Store(work)).recipe
     listings = check_inputs(recipe)
     stages = tuple(_stages(recipe))
     lines = tuple(_preview_source(recipe, use, listings[use.name], work, sample) for use in recipe.sources)
@@ -164,11 +166,13 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
     synth = recipe.synth
     small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16)})
     with tempfile.TemporaryDirectory(prefix="infinity-mm-pilot-") as folder:
-        manifest = run(recipe.model_copy(update={"sources": sources, "synth": small}), Location.of(folder), options)
+        pilot = recipe.model_copy(update={"sources": sources, "synth": small})
+        pilot = pin_roots(pilot, Store(Location.of(folder))).recipe
+        manifest = run(pilot, Location.of(folder), options)
         store = Store(Location.of(folder))
         whole = 0
-        for use in recipe.sources:
-            plan = read_plan(store, make_task(store, use, recipe.partition_rows).output)
+        for use, small_use in zip(recipe.sources, pilot.sources, strict=True):
+            plan = read_plan(store, make_task(store, small_use, recipe.partition_rows).output)
             total = sum(split.rows for split in plan.splits)
             whole += min(total, use.limit or total)
     books = {name: book for name, book in manifest.books.items() if name != SYNTHETIC}

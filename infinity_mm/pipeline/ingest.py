@@ -16,6 +16,7 @@ from infinity_mm.download.fetched import Fetched, shown
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
+from infinity_mm.hub import commit_of
 from infinity_mm.images import ImageFacts, ImageFault, ImageLimits, measure_image
 from infinity_mm.ledger import QUARANTINE
 from infinity_mm.pipeline.losses import without_images
@@ -123,6 +124,7 @@ def make_tasks(
             [] if resolved is None else [resolved.digest],
             ImageLimits(),
             computing("pillow"),
+            *filter(None, [commit_of(use.root)]),  # pictures of another commit may be others
         )
         path = None if resolved is None else resolved.path
         part = Part(card.name, piece.number, name)

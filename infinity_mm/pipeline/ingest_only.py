@@ -10,6 +10,7 @@ from infinity_mm.download.params import DownloadParams
 from infinity_mm.engine import Engine
 from infinity_mm.errors import SourceError
 from infinity_mm.fs import Location
+from infinity_mm.hub import is_hub
 from infinity_mm.lock import exclusive
 from infinity_mm.manifest import DownloadReport, Manifest
 from infinity_mm.pipeline.books import Fate, close_books, run_ledger
@@ -17,6 +18,7 @@ from infinity_mm.pipeline.downloading import download_alone, run_downloads
 from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import make_tasks, run_ingest
 from infinity_mm.pipeline.passes import Context, tidy
+from infinity_mm.pipeline.pinning import Pinned, pin_roots, remember
 from infinity_mm.pipeline.planning import run_planning
 from infinity_mm.pipeline.preflight import check_inputs
 from infinity_mm.pipeline.run import RunOptions
@@ -37,9 +39,11 @@ def ingest_only(
     """
     began = time.monotonic()
     source = load_source(use.name)
-    recipe = recipe_of(use, work, download)
+    pinned = recipe_of(use, work, download)
+    recipe, (use,) = pinned.recipe, pinned.recipe.sources
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
+        remember(context.store, pinned.revisions)
         plans = run_planning(context)
         plan = plans[use.name]
         archives = run_indexing(context)[use.name]
@@ -59,6 +63,7 @@ def ingest_only(
             seed=recipe.seed,
             versions=versions(),
             inputs={use.name: dict(plan.files)},
+            revisions=pinned.revisions,
             books=books,
             stages=tuple(context.stages),
             exports=(),
@@ -78,15 +83,16 @@ def download_only(use: SourceUse, work: Location, options: RunOptions, download:
     """
     if not load_source(use.name).downloads:
         raise SourceError(f"{use.name} gives no pictures by URL: there is nothing to download; `infinity-mm ingest` it")
-    recipe = recipe_of(use, work, download)
+    pinned = recipe_of(use, work, download)
     with exclusive(work), Engine(options.address, options.workers) as engine:
-        context = Context(Store(work), engine, Reporter(options.quiet), recipe)
+        context = Context(Store(work), engine, Reporter(options.quiet), pinned.recipe)
+        remember(context.store, pinned.revisions)
         return download_alone(context, run_planning(context))
 
 
-def recipe_of(use: SourceUse, work: Location, download: DownloadParams | None) -> Recipe:
-    """Return the recipe of one source alone; raises `SourceError` where its root cannot be read."""
-    if not Location(use.root).is_dir():
+def recipe_of(use: SourceUse, work: Location, download: DownloadParams | None) -> Pinned:
+    """Return the recipe of one source alone; raises `SourceError` where its root or its files are not there."""
+    if not is_hub(use.root) and not Location(use.root).is_dir():
         raise SourceError(f"--root: no folder at {Location(use.root)}")
     recipe = Recipe(
         name=f"ingest-{use.name}".replace("_", "-"),
@@ -94,5 +100,6 @@ def recipe_of(use: SourceUse, work: Location, download: DownloadParams | None) -
         dedup=DedupParams(mode="off"),
         download=download or DownloadParams(),
     )
-    check_inputs(recipe)
-    return recipe
+    pinned = pin_roots(recipe, Store(work))
+    check_inputs(pinned.recipe)
+    return pinned

@@ -25,6 +25,7 @@ from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import Context, tidy
+from infinity_mm.pipeline.pinning import pin_roots, remember
 from infinity_mm.pipeline.planning import run_planning
 from infinity_mm.pipeline.preflight import check_inputs
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
@@ -55,17 +56,20 @@ def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
     finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
+    pinned = pin_roots(recipe, Store(work))
+    recipe = pinned.recipe
     check_inputs(recipe)
     if recipe.synth is not None:
         check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
-        manifest = _curate(context, began)
+        remember(context.store, pinned.revisions)
+        manifest = _curate(context, began, pinned.revisions)
         write_report(context.store, manifest)
         return manifest
 
 
-def _curate(context: Context, began: float) -> Manifest:
+def _curate(context: Context, began: float, revisions: dict[str, str]) -> Manifest:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
     archives = run_indexing(context)
@@ -102,6 +106,7 @@ def _curate(context: Context, began: float) -> Manifest:
         seed=recipe.seed,
         versions=versions(),
         inputs={name: dict(plan.files) for name, plan in sorted(plans.items())},
+        revisions=revisions,
         books=books,
         stages=tuple(context.stages),
         exports=exports,
