@@ -11,7 +11,7 @@ import os
 import posixpath
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -147,22 +147,43 @@ class Location:
             return cast(bytes, stream.read())
 
     @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn an OSError of the body, which reads this file, into a `StoreError` that names it."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"cannot read {self}: {error}") from error
+
+    @contextmanager
     def write_whole(self) -> Iterator[IO[bytes]]:
         """Open for writing; the file appears under its name only after a clean exit.
 
         Raises `StoreError` on a full disk or missing permission; nothing is left behind then but a
-        ``.tmp-*`` file, which the next run in the same folder removes.
+        ``.tmp-*`` file, which the next run in the same folder removes. What the body raises for reasons of its
+        own, an OSError of a file that it reads included, passes through: it is not this file's fault.
         """
         filesystem, path = self._open()
         parent, name = posixpath.split(path)
         aside = posixpath.join(parent, f"{ASIDE}{uuid.uuid4().hex[:8]}-{name}")
-        try:
+        with self._writing():
             filesystem.create_dir(parent, recursive=True)
-            with filesystem.open_output_stream(aside) as stream:
-                yield stream
+            stream = filesystem.open_output_stream(aside)
+        try:
+            yield cast(IO[bytes], _Sink(self, stream))
+        except BaseException:
+            with suppress(OSError):
+                stream.close()
+            raise
+        with self._writing():
+            stream.close()
             if self.is_local:
                 _flush(aside)
             filesystem.move(aside, path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StoreError(f"cannot write {self}: {error}; free space or permissions, then run again") from error
 
@@ -182,6 +203,36 @@ class Location:
         filesystem, path = self._open()
         if self._info().type == pafs.FileType.Directory:
             filesystem.delete_dir(path)
+
+
+class _Sink:
+    """What `Location.write_whole` yields: failures of the stream below become `StoreError`s that name the file."""
+
+    def __init__(self, location: Location, stream: pa.NativeFile) -> None:
+        self._location = location
+        self._stream = stream
+
+    @property
+    def closed(self) -> bool:
+        """True once the file is closed, which its owner does."""
+        return bool(self._stream.closed)
+
+    def write(self, data: bytes | pa.Buffer) -> int:
+        """Write all of the data."""
+        with self._location._writing():
+            return cast(int, self._stream.write(data))
+
+    def tell(self) -> int:
+        """Return the number of bytes written."""
+        return cast(int, self._stream.tell())
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        with self._location._writing():
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Do nothing: the file gets its name at the end of `Location.write_whole` and not before."""
 
 
 def _flush(path: str) -> None:

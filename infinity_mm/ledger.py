@@ -2,7 +2,8 @@
 
 Every input row ends in exactly one of kept, dropped and quarantined. The books are re-read from disk
 and compared with what the readers counted when they planned the files: a row that vanished, or was
-counted twice, fails the run.
+counted twice, fails the run. Each check looks at one part of the ledger, at small counts, or at a range
+of ids, so that no process needs the whole.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -115,14 +117,25 @@ def draw_books(ledger: pa.Table) -> dict[str, SourceBooks]:
     }
 
 
-def balance(ledger: pa.Table, expected: Mapping[str, int]) -> None:
-    """Check the ledger against the rows that the readers planned, per source.
+def add_books(first: SourceBooks, second: SourceBooks) -> SourceBooks:
+    """Return the books of two disjoint sets of rows of one source."""
+    return SourceBooks(
+        rows=first.rows + second.rows,
+        kept=first.kept + second.kept,
+        dropped=_added(first.dropped, second.dropped),
+        quarantined=_added(first.quarantined, second.quarantined),
+        notes=_added(first.notes, second.notes),
+        image_bytes=first.image_bytes + second.image_bytes,
+        images_lost=first.images_lost + second.images_lost,
+    )
 
-    Raises `StageError` naming the source and both counts, or the first id that occurs twice, the
-    first row with an impossible outcome, or the first winner that is not itself a kept-by-deduplication
-    row of this ledger.
-    """
-    counted = Counter(ledger.column("source").to_pylist())
+
+def _added(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((Counter(first) + Counter(second)).items()))
+
+
+def check_counts(counted: Mapping[str, int], expected: Mapping[str, int]) -> None:
+    """Compare the ledger's rows per source with those that the readers planned; raises `StageError` with both."""
     for source in sorted(set(expected) | set(counted)):
         if expected.get(source, 0) != counted.get(source, 0):
             raise StageError(
@@ -130,14 +143,10 @@ def balance(ledger: pa.Table, expected: Mapping[str, int]) -> None:
                 f"{counted.get(source, 0)} are in the ledger. This is a bug: please report it with the work folder's "
                 "manifest.json"
             )
-    ids = ledger.column("id")
-    if pc.count_distinct(ids).as_py() != len(ids):
-        twice = next(identity for identity, number in Counter(ids.to_pylist()).items() if number > 1)
-        raise StageError(f"the ledger names the row {twice} twice; this is a bug, please report it")
-    _check_outcomes(ledger)
 
 
-def _check_outcomes(ledger: pa.Table) -> None:
+def check_outcomes(ledger: pa.Table) -> None:
+    """Check that each row is kept without a reason, or not kept with one; raises `StageError` with the first other."""
     outcome = ledger.column("outcome")
     kept = pc.equal(outcome, "kept")
     legal = pc.is_in(outcome, value_set=pa.array(["kept", "dropped", "quarantined"]))
@@ -145,11 +154,48 @@ def _check_outcomes(ledger: pa.Table) -> None:
     if not pc.all(pc.and_(legal, consistent), min_count=0).as_py():
         wrong = ledger.filter(pc.invert(pc.and_(legal, consistent))).slice(0, 1).to_pylist()[0]
         raise StageError(f"a ledger row must be kept without a reason or not kept with one, got {wrong}")
-    winners = ledger.column("winner").drop_null()
-    removed = ledger.filter(pc.is_valid(ledger.column("winner"))).column("id")
-    if len(winners):
-        stray = pc.invert(pc.is_in(winners, value_set=ledger.column("id").combine_chunks()))
-        lost = pc.is_in(winners, value_set=removed.combine_chunks())
-        bad = winners.filter(pc.or_(stray, lost))
-        if len(bad):
-            raise StageError(f"the winner {bad[0].as_py()} is absent from the ledger or lost to another row itself")
+
+
+#: What an id stands for in `IDENTITIES`: a row, a row that lost to another, or the one that it lost to.
+ROW, REMOVED, WINNER = 0, 1, 2
+
+#: The ids of a ledger part, small enough that those of tens of millions of rows can be compared: sorted by prefix.
+IDENTITIES = pa.schema(
+    [
+        # The first two bytes of the id, so that a range of ids can be read without the rest.
+        pa.field("prefix", pa.uint16(), nullable=False),
+        pa.field("id", pa.binary(16), nullable=False),
+        pa.field("role", pa.uint8(), nullable=False),
+    ]
+)
+
+
+def identities(ledger: pa.Table) -> pa.Table:
+    """Return `IDENTITIES`: one row per ledger row, and one per winner that a ledger row names."""
+    winners = ledger.column("winner").drop_null().to_pylist()
+    roles = pc.cast(pc.is_valid(ledger.column("winner")), pa.uint8()).to_numpy()
+    raw = np.frombuffer(bytes.fromhex("".join([*ledger.column("id").to_pylist(), *winners])), np.uint8).reshape(-1, 16)
+    prefix = raw[:, 0].astype(np.uint16) << 8 | raw[:, 1]
+    order = np.argsort(prefix, kind="stable")
+    ids = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(raw), [None, pa.py_buffer(raw[order].tobytes())])
+    role = np.concatenate([roles, np.full(len(winners), WINNER, np.uint8)])[order]
+    return pa.table([pa.array(prefix[order]), ids, pa.array(role)], schema=IDENTITIES)
+
+
+def check_identities(table: pa.Table) -> None:
+    """Check `IDENTITIES` of a range of ids, over the whole ledger.
+
+    Raises `StageError` naming an id that occurs twice, or a winner that is not itself a row of the ledger that lost
+    to no other.
+    """
+    role = table.column("role")
+    ids = table.filter(pc.less(role, WINNER)).column("id")
+    if pc.count_distinct(ids).as_py() != len(ids):
+        twice = next(identity for identity, number in Counter(ids.to_pylist()).items() if number > 1)
+        raise StageError(f"the ledger names the row {twice.hex()} twice; this is a bug, please report it")
+    firm = table.filter(pc.equal(role, ROW)).column("id").combine_chunks()
+    winners = table.filter(pc.equal(role, WINNER)).column("id")
+    stray = winners.filter(pc.invert(pc.is_in(winners, value_set=firm)))
+    if len(stray):
+        name = stray[0].as_py().hex()
+        raise StageError(f"the winner {name} is absent from the ledger or lost to another row itself")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -22,13 +22,15 @@ class StageReport(Frozen):
 
 
 class ExportReport(Frozen):
-    """One export of a run."""
+    """One export of a run, or of an earlier one in the same folder."""
 
     name: str
     format: str
     shards: int
     samples: int
     bytes: int
+    #: False for one that `export --name` did not write and that is of an earlier recipe.
+    current: bool = True
 
 
 class SynthesisReport(Frozen):
@@ -84,8 +86,14 @@ class DownloadReport(Frozen):
 
 
 class Manifest(Frozen):
-    """`manifest.json` of a run folder."""
+    """`manifest.json` of a run folder.
 
+    Of a folder that sources were ingested into one by one, it holds the books and inputs of all of them, and the
+    stages, versions and times of the last.
+    """
+
+    #: The command that wrote it.
+    command: Literal["run", "ingest"] = "run"
     name: str
     #: Recipe with every default filled in.
     recipe: dict[str, Any]

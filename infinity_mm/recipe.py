@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.download.params import DownloadParams
 from infinity_mm.errors import RecipeError, StoreError
+from infinity_mm.export.plan import ShardLimits
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
 from infinity_mm.fingerprint import fingerprint
@@ -68,12 +69,16 @@ class Mixture(Frozen):
     limits: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
 
 
-class ExportUse(Frozen):
-    """One set of shards."""
+class ExportUse(ShardLimits):
+    """One set of shards, with how large they may grow."""
 
     name: Name
     format: Literal["webdataset", "parquet"]
-    samples_per_shard: int = Field(default=10_000, gt=0)
+
+    @property
+    def limits(self) -> ShardLimits:
+        """What the shards are cut by."""
+        return ShardLimits.model_validate(self.model_dump(include=set(ShardLimits.model_fields)))
 
 
 class Recipe(Frozen):
@@ -100,6 +105,11 @@ class Recipe(Frozen):
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
         return value
+
+
+def export_fingerprint(recipe: Recipe, use: ExportUse) -> str:
+    """Return the fingerprint of what makes one export: the recipe without its other exports."""
+    return recipe_fingerprint(recipe.model_copy(update={"export": (use,)}))
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:

@@ -1,3 +1,8 @@
+import errno
+import resource
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infinity_mm.errors import StoreError
@@ -60,3 +65,36 @@ def test_names_that_no_file_can_have_are_absent_and_not_an_error(tmp_path, name)
     assert place.files() == place.folders() == []
     with pytest.raises(OSError, match=r"open|no file has such a name"):
         place.read_bytes()
+
+
+@pytest.fixture
+def small_files():
+    """Let no file of this process grow beyond 64 KiB, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_disk_that_takes_no_more_is_the_fault_of_the_file_written(tmp_path):
+    target = Location.of(tmp_path) / "big.bin"
+    with pytest.raises(StoreError, match=r"cannot write .*big\.bin: .*free space"):
+        target.write_bytes(bytes(1 << 20))
+    table = pa.table({"data": [bytes(1 << 20)]})
+    with pytest.raises(StoreError, match=r"cannot write .*big\.bin"), target.write_whole() as stream:
+        pq.write_table(table, stream, compression="none", use_dictionary=False)
+    assert not target.exists()
+
+
+def test_what_a_producer_cannot_read_is_not_the_fault_of_the_file_written(tmp_path):
+    target = Location.of(tmp_path) / "target.bin"
+    with pytest.raises(FileNotFoundError, match="absent"), target.write_whole() as stream:
+        stream.write((Location.of(tmp_path) / "absent").read_bytes())
+    assert not target.exists()
+
+
+def test_a_file_that_breaks_while_it_is_read_is_named(tmp_path):
+    location = Location.of(tmp_path) / "worn.bin"
+    with pytest.raises(StoreError, match=r"cannot read .*worn\.bin: .*Input/output"), location.reading():
+        raise OSError(errno.EIO, "Input/output error")

@@ -1,8 +1,18 @@
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infinity_mm.errors import StageError
-from infinity_mm.ledger import LEDGER, balance, draw_books
+from infinity_mm.ledger import (
+    LEDGER,
+    add_books,
+    check_counts,
+    check_identities,
+    check_outcomes,
+    draw_books,
+    identities,
+)
 
 KEPT = {"outcome": "kept", "stage": None, "reason": None, "detail": None, "winner": None}
 
@@ -26,33 +36,56 @@ def test_books_count_every_row_once():
     assert books["s"].quarantined == {"ingest.missing_image": 1}
 
 
-def test_balanced_books_pass():
-    balance(table({}, dropped("near_pair", winner=f"{0:032x}")), {"s": 2})
+def test_the_books_of_two_halves_are_the_books_of_the_whole():
+    lost = {"outcome": "quarantined", "stage": "ingest", "reason": "missing_image"}
+    rows = [{}, dropped("too_small"), lost, dropped("too_small"), dropped("too_large"), {}]
+    halves = [draw_books(table(*rows[:3]))["s"], draw_books(table(*rows[3:]))["s"]]
+    assert add_books(*halves) == add_books(*halves[::-1]) == draw_books(table(*rows))["s"]
+
+
+def check(ledger: pa.Table) -> None:
+    check_outcomes(ledger)
+    check_identities(identities(ledger))
+
+
+def test_a_ledger_in_order_passes():
+    check(table({}, dropped("near_pair", winner=f"{0:032x}"), dropped("near_pair", winner=f"{0:032x}")))
+    check(table())
 
 
 @pytest.mark.parametrize("expected", [{"s": 3}, {"s": 1}, {"s": 2, "t": 1}, {}])
 def test_a_vanished_or_invented_row_fails(expected):
+    check_counts({"s": 2}, {"s": 2})
     with pytest.raises(StageError, match="do not balance"):
-        balance(table({}, {}), expected)
+        check_counts({"s": 2}, expected)
 
 
 def test_an_id_twice_fails():
-    with pytest.raises(StageError, match="twice"):
-        balance(table({"id": "a" * 32}, {"id": "a" * 32}), {"s": 2})
+    with pytest.raises(StageError, match="a" * 32 + " twice"):
+        check(table({"id": "a" * 32}, {"id": "a" * 32}))
 
 
 @pytest.mark.parametrize("row", [{"outcome": "lost"}, {"outcome": "dropped"}, {"reason": "x"}])
 def test_an_impossible_outcome_fails(row):
     with pytest.raises(StageError, match="must be kept without a reason"):
-        balance(table(row), {"s": 1})
+        check(table(row))
 
 
 def test_a_winner_that_lost_itself_fails():
     chain = table({}, dropped("near_pair", winner=f"{2:032x}"), dropped("near_pair", winner=f"{0:032x}"))
     with pytest.raises(StageError, match=f"{2:032x}"):
-        balance(chain, {"s": 3})
+        check(chain)
 
 
 def test_a_winner_that_is_not_there_fails():
     with pytest.raises(StageError, match="absent"):
-        balance(table(dropped("near_pair", winner="f" * 32)), {"s": 1})
+        check(table(dropped("near_pair", winner="f" * 32)))
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), unique=True, max_size=20))
+def test_identities_are_sorted_and_complete(raw):
+    rows = [{"id": one.hex()} for one in raw]
+    made = identities(table(*rows))
+    assert sorted(made.column("id").to_pylist()) == sorted(raw)
+    prefixes = made.column("prefix").to_pylist()
+    assert prefixes == sorted(int.from_bytes(one[:2], "big") for one in raw)

@@ -28,7 +28,7 @@ def export(
     """Write shards again from what is curated in WORK.
 
     Finished passes are not repeated: with an unchanged recipe only missing shards are written, and with
-    another `export` section only the shards.
+    another `export` section only the shards. With --name the other exports stay as they are, in the manifest too.
     """
     from infinity_mm.cli.tables import summary_lines
     from infinity_mm.errors import RecipeError
@@ -42,12 +42,10 @@ def export(
     for name in names:
         if name not in known:
             raise RecipeError(f"{recipe}: no export {name!r}; {nearest(name, known)}")
-    if names:
-        loaded = loaded.model_copy(update={"export": tuple(use for use in loaded.export if use.name in names)})
     folder = Location.of(work)
-    manifest = run(loaded, folder, RunOptions(address, workers))
+    manifest = run(loaded, folder, RunOptions(address, workers), names or None)
     if as_json:
-        print_json([report.model_dump() for report in manifest.exports])
+        print_json([report.model_dump() for report in manifest.exports if not names or report.name in names])
         return
     out = console()
     for line in summary_lines(manifest, folder):

@@ -65,6 +65,7 @@ def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
         yield (
             f"export {export.name}: {export.samples:,} samples in {export.shards} {export.format} shards, "
             f"{export.bytes / 1e6:,.1f} MB, in {work / f'exports/{export.name}'}"
+            + ("" if export.current else "; of an earlier recipe: `infinity-mm export` without --name writes it again")
         )
     slowest = sorted(manifest.stages, key=lambda stage: -stage.seconds)[:4]
     yield f"{manifest.seconds:,.1f} s ({', '.join(f'{s.name} {s.seconds:,.1f}' for s in slowest)})"

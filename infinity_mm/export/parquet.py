@@ -1,23 +1,25 @@
 """Parquet shards that `datasets.load_dataset` opens with decoded pictures, original bytes inside.
 
 The schema's metadata names the features, so ``images`` comes back as a list of pictures without a loading
-script: https://huggingface.co/docs/datasets (Features, Image). Row groups are closed at 64 MiB of pictures.
+script: https://huggingface.co/docs/datasets (Features, Image). ``image_info`` says of each picture what the
+record says: SHA-256 of the file, size in pixels, format, origin. Row groups are closed at 64 MiB of pictures.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infinity_mm.export.sidecar import Digesting, ShardStats, count_sources, picture_names
+from infinity_mm.export.sidecar import Digesting, ShardStats, Tally, picture_names
 from infinity_mm.fs import Location
-from infinity_mm.schema import MESSAGE
+from infinity_mm.schema import IMAGE, MESSAGE
+from infinity_mm.store import leaves
 
-VERSION = 1
+VERSION = 2
 #: Bytes of pictures, and rows, after which a row group is closed; `binary` holds at most 2 GiB per group.
 GROUP_BYTES = 64 << 20
 GROUP_ROWS = 1_000
@@ -26,13 +28,18 @@ _TEXTS = ("id", "source", "source_id", "source_ref", "category", "license", "lan
 _PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
+def _value_feature(kind: str) -> dict[str, str]:
+    return {"dtype": kind, "_type": "Value"}
+
+
 def _text_feature() -> dict[str, str]:
-    return {"dtype": "string", "_type": "Value"}
+    return _value_feature("string")
 
 
 _FEATURES: dict[str, Any] = {
     "id": _text_feature(),
     "images": {"feature": {"_type": "Image"}, "_type": "List"},
+    "image_info": {"feature": {field.name: _value_feature(str(field.type)) for field in IMAGE}, "_type": "List"},
     "messages": {"feature": {"role": _text_feature(), "content": _text_feature()}, "_type": "List"},
     **{name: _text_feature() for name in _TEXTS[1:]},
 }
@@ -41,11 +48,15 @@ SCHEMA = pa.schema(
     [
         pa.field("id", pa.string()),
         pa.field("images", pa.list_(_PICTURE)),
+        pa.field("image_info", pa.list_(IMAGE)),
         pa.field("messages", pa.list_(MESSAGE)),
         *(pa.field(name, pa.string()) for name in _TEXTS[1:]),
     ],
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
+
+#: Columns that gain from zstd and dictionaries: all but the pictures, which are compressed already.
+_SMALL = [leaf for leaf in leaves(SCHEMA) if leaf != "images.list.element.bytes"]
 
 
 def shard_name(index: int, of: int) -> str:
@@ -53,29 +64,24 @@ def shard_name(index: int, of: int) -> str:
     return f"data/train-{index:05d}-of-{of:05d}.parquet"
 
 
-def write_shard(rows: Sequence[dict[str, Any]], folder: Location, index: int, of: int, fingerprint: str) -> ShardStats:
-    """Write one Parquet file and its sidecar; the same rows give the same bytes."""
+def write_shard(rows: Iterable[dict[str, Any]], folder: Location, index: int, of: int, fingerprint: str) -> ShardStats:
+    """Write one Parquet file and its sidecar, group by group as rows come; the same rows give the same bytes."""
     name = shard_name(index, of)
     groups = 0
+    tally = Tally()
     with (folder / name).write_whole() as stream:
         sink = Digesting(stream)
-        # Pictures are compressed already; the short columns gain from zstd.
-        codecs = dict.fromkeys(_TEXTS, "zstd")
-        with pq.ParquetWriter(pa.PythonFile(cast(IO[bytes], sink), "w"), SCHEMA, compression=codecs) as writer:
-            for group in _groups(rows):
+        with pq.ParquetWriter(
+            pa.PythonFile(cast(IO[bytes], sink), "w"),
+            SCHEMA,
+            compression={leaf: "zstd" if leaf in _SMALL else "none" for leaf in leaves(SCHEMA)},
+            use_dictionary=_SMALL,
+            write_statistics=_SMALL,
+        ) as writer:
+            for group in _groups(rows, tally):
                 writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
                 groups += 1
-    stats = ShardStats(
-        shard=name,
-        fingerprint=fingerprint,
-        samples=len(rows),
-        members=groups,
-        bytes=sink.size,
-        sha256=sink.hexdigest(),
-        first_key=rows[0]["id"] if rows else "",
-        last_key=rows[-1]["id"] if rows else "",
-        sources=count_sources(rows),
-    )
+    stats = tally.stats(name, fingerprint, groups, sink)
     stats.write(folder / sidecar_name(index, of))
     return stats
 
@@ -85,11 +91,12 @@ def sidecar_name(index: int, of: int) -> str:
     return f"index/train-{index:05d}-of-{of:05d}.json"
 
 
-def _groups(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _groups(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[list[dict[str, Any]]]:
     group: list[dict[str, Any]] = []
     size = 0
     for row in rows:
         group.append(_line(row))
+        tally.add(row)
         size += sum(len(data) for data in row["image_bytes"])
         if size >= GROUP_BYTES or len(group) >= GROUP_ROWS:
             yield group
@@ -101,7 +108,8 @@ def _groups(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 def _line(row: dict[str, Any]) -> dict[str, Any]:
     names = [f"{row['id']}.{suffix}" for suffix in picture_names(row)]
     images = [{"bytes": data, "path": name} for data, name in zip(row["image_bytes"], names, strict=True)]
-    return {**{name: row[name] for name in _TEXTS}, "images": images, "messages": row["messages"]}
+    texts = {name: row[name] for name in _TEXTS}
+    return {**texts, "images": images, "image_info": row["images"], "messages": row["messages"]}
 
 
 def card(name: str, samples: int, sources: dict[str, int], licenses: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 """Which row goes into which shard, at which place: a deterministic global shuffle.
 
 The order is that of ``keyed_u64(seed, "shuffle", id)``, ties by id, so it depends on the set of ids and
-the seed alone. Shards are contiguous ranges of it whose row counts differ by at most one.
+the seed alone. Shards are contiguous ranges of it whose row counts differ by at most one, as many as
+`ShardLimits` asks for.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
+from infinity_mm.frozen import Frozen
 from infinity_mm.schema import MESSAGE
 
 #: What `plan_shards` needs to know of each kept row.
@@ -27,7 +30,7 @@ KEPT = pa.schema(
         # Path of the records part, relative to the work folder, and the row's index inside it.
         pa.field("part", pa.string(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
-        # Bytes of the row's stored pictures; bounds the memory of `gather`.
+        # Bytes of the row's stored pictures and of its messages; what `ShardLimits.max_shard_bytes` counts.
         pa.field("bytes", pa.int64(), nullable=False),
     ]
 )
@@ -56,6 +59,19 @@ SHARD_ROWS = pa.schema(
         OVERLAYS.field("language"),
     ]
 )
+
+_REPEATING = ("source", "part", "donor_part", "language")
+
+
+class ShardLimits(Frozen):
+    """How large shards may grow, and how many there may be."""
+
+    samples_per_shard: int = Field(default=10_000, gt=0)
+    #: Bytes of pictures and texts of a shard; where one row alone has more, as many as that row.
+    max_shard_bytes: int = Field(default=1_000_000_000, gt=0)
+    #: The number of shards is a multiple of this, say ranks x loader workers, so that each reads equally many
+    #: (where there are fewer rows than that: one shard a row).
+    shards_multiple_of: int = Field(default=1, gt=0)
 
 
 @dataclass(frozen=True)
@@ -100,9 +116,7 @@ class ShardPlan:
         """Return one shard (0-based) as a table of its own; raises `IndexError` outside the plan."""
         if not 0 <= index < self.count:
             raise IndexError(f"shard {index} of {self.count}")
-        small, larger = divmod(self.rows, self.count)
-        start = index * small + min(index, larger)
-        stop = start + small + (index < larger)
+        start, stop = _bounds(self.rows, self.count)[index : index + 2]
         taken = self._rows.take(pa.array(self._order[start:stop]))
         return Shard(index, self.count, taken.cast(SHARD_ROWS))
 
@@ -119,15 +133,13 @@ def shuffle_keys(seed: int, ids: Iterable[str]) -> npt.NDArray[np.uint64]:
     return np.frombuffer(b"".join(map(digest, ids)), dtype=">u8").astype(np.uint64)
 
 
-def plan_shards(kept: pa.Table, *, seed: int, samples_per_shard: int, donors: pa.Table | None = None) -> ShardPlan:
-    """Shuffle the kept rows and cut them into ``ceil(n / samples_per_shard)`` balanced shards.
+def plan_shards(kept: pa.Table, *, seed: int, limits: ShardLimits, donors: pa.Table | None = None) -> ShardPlan:
+    """Shuffle the kept rows and cut them into balanced shards, as few as `limits` allow.
 
     `kept` has the columns of `KEPT` and any of `OVERLAYS`; the order of its rows does not matter. A row
     whose `parent` is in `donors` (columns of `DONORS`) can show that record's pictures. No rows give no
-    shards. Raises `StageError` for a missing column, an id that occurs twice, or samples_per_shard < 1.
+    shards. Raises `StageError` for a missing column or an id that occurs twice.
     """
-    if samples_per_shard < 1:
-        raise StageError(f"samples_per_shard: expected at least 1, got {samples_per_shard}")
     missing = [name for name in KEPT.names if name not in kept.column_names]
     if missing:
         raise StageError(f"kept rows lack the columns {missing}; expected {KEPT.names}, got {kept.column_names}")
@@ -137,9 +149,36 @@ def plan_shards(kept: pa.Table, *, seed: int, samples_per_shard: int, donors: pa
         columns[name] = column
     columns.update(_locate_donors(kept, donors))
     columns["bytes"] = pc.add(columns["bytes"], columns.pop("donor_bytes"))
-    rows = pa.table({name: _contiguous(columns[name], SHARD_ROWS.field(name).type) for name in SHARD_ROWS.names})
+    rows = pa.table(
+        {field.name: _contiguous(columns[field.name], field.type, field.name in _REPEATING) for field in SHARD_ROWS}
+    )
     order = _order(rows.column("id"), seed)
-    return ShardPlan(rows, order, -(-len(order) // samples_per_shard))
+    return ShardPlan(rows, order, _shard_count(rows.column("bytes").to_numpy()[order], limits))
+
+
+def _bounds(rows: int, count: int) -> npt.NDArray[np.int64]:
+    """Return the places, int64 of shape (count + 1,), that cut `rows` into shares differing by at most one."""
+    small, larger = divmod(rows, count)
+    shards = np.arange(count + 1, dtype=np.int64)
+    bounds: npt.NDArray[np.int64] = shards * small + np.minimum(shards, larger)
+    return bounds
+
+
+def _shard_count(sizes: npt.NDArray[np.int64], limits: ShardLimits) -> int:
+    """Return the number of shards for rows of `sizes` bytes (int64, shape (rows,), shuffled).
+
+    Counts are tried upwards, in steps of 1/64, until the heaviest shard fits.
+    """
+    rows = len(sizes)
+    if rows == 0:
+        return 0
+    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+    cap = max(limits.max_shard_bytes, int(sizes.max()))
+    unit = limits.shards_multiple_of
+    units = -(-max(-(-rows // limits.samples_per_shard), -(-int(ends[-1]) // cap)) // unit)
+    while units * unit < rows and np.diff(ends[_bounds(rows, units * unit)]).max() > cap:
+        units += max(1, units // 64)
+    return min(units * unit, rows)
 
 
 def _locate_donors(kept: pa.Table, donors: pa.Table | None) -> dict[str, pa.Array]:
@@ -160,14 +199,16 @@ def _locate_donors(kept: pa.Table, donors: pa.Table | None) -> dict[str, pa.Arra
     }
 
 
-def _contiguous(column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return one array that any number of bytes fits in: 64-bit offsets for ids, a dictionary for paths.
+def _contiguous(column: pa.ChunkedArray | pa.Array, kind: pa.DataType, repeats: bool) -> pa.Array:
+    """Return one array that any number of bytes fits in: 64-bit offsets for ids, a dictionary for what repeats.
 
     `take` on a column of 32-bit offsets overflows at 2 GiB, which 67 million ids reach.
     """
     if not isinstance(column, pa.ChunkedArray):
         column = pa.chunked_array([column])
-    if pa.types.is_string(kind):
+    if repeats:
+        column = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    elif pa.types.is_string(kind):
         column = column.cast(pa.large_string())
     elif not pa.types.is_list(kind):
         column = column.cast(kind)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import IO, Any, Literal
+from collections.abc import Sequence
+from typing import IO, Any, Literal, cast
 
 import orjson
+import pyarrow as pa
 
+from infinity_mm.export.plan import ShardLimits
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 
 #: Written last; an export without it is unfinished.
 INDEX = "index.json"
+
+Format = Literal["webdataset", "parquet"]
 
 
 class ShardStats(Frozen):
@@ -40,9 +44,13 @@ class ShardStats(Frozen):
 class Index(Frozen):
     """`index.json` of an export."""
 
-    format: Literal["webdataset", "parquet"]
+    format: Format
     #: Of the recipe that made it.
     recipe_fingerprint: str
+    #: Of the shuffle.
+    seed: int
+    #: What the shards were cut by.
+    limits: ShardLimits
     samples: int
     bytes: int
     sources: dict[str, int]
@@ -58,12 +66,13 @@ class Digesting:
         self.size = 0
         self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | pa.Buffer) -> int:
         """Write, count, hash."""
-        self._stream.write(data)
-        self._digest.update(data)
-        self.size += len(data)
-        return len(data)
+        view = memoryview(cast(bytes, data))
+        self._stream.write(view)
+        self._digest.update(view)
+        self.size += view.nbytes
+        return view.nbytes
 
     def tell(self) -> int:
         """Return the number of bytes written."""
@@ -80,13 +89,43 @@ class Digesting:
         return self._digest.hexdigest()
 
 
-def count_sources(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Return rows per source, by name."""
-    return dict(sorted(Counter(row["source"] for row in rows).items()))
+class Tally:
+    """Counts the rows of a shard while they are written."""
+
+    def __init__(self) -> None:
+        self._first = ""
+        self._last = ""
+        self._sources: Counter[str] = Counter()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Count one row."""
+        self._first = self._first or row["id"]
+        self._last = row["id"]
+        self._sources[row["source"]] += 1
+
+    def stats(self, shard: str, fingerprint: str, members: int, sink: Digesting) -> ShardStats:
+        """Return the shard's sidecar."""
+        return ShardStats(
+            shard=shard,
+            fingerprint=fingerprint,
+            samples=self._sources.total(),
+            members=members,
+            bytes=sink.size,
+            sha256=sink.hexdigest(),
+            first_key=self._first,
+            last_key=self._last,
+            sources=dict(sorted(self._sources.items())),
+        )
 
 
 def finish(
-    folder: Location, kind: Literal["webdataset", "parquet"], stats: Sequence[ShardStats], recipe_fingerprint: str
+    folder: Location,
+    kind: Format,
+    stats: Sequence[ShardStats],
+    *,
+    recipe_fingerprint: str,
+    seed: int,
+    limits: ShardLimits,
 ) -> Index:
     """Write the export's index from its shards' sidecars."""
     sources: Counter[str] = Counter()
@@ -95,6 +134,8 @@ def finish(
     index = Index(
         format=kind,
         recipe_fingerprint=recipe_fingerprint,
+        seed=seed,
+        limits=limits,
         samples=sum(one.samples for one in stats),
         bytes=sum(one.bytes for one in stats),
         sources=dict(sorted(sources.items())),

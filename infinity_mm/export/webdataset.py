@@ -6,14 +6,13 @@ nothing else; there is no empty picture. Format: https://github.com/webdataset/w
 
 from __future__ import annotations
 
-import io
 import tarfile
-from collections.abc import Sequence
-from typing import IO, Any, cast
+from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
-from infinity_mm.export.sidecar import Digesting, ShardStats, count_sources, picture_names
+from infinity_mm.export.sidecar import Digesting, ShardStats, Tally, picture_names
 from infinity_mm.fs import Location
 
 VERSION = 1
@@ -37,30 +36,28 @@ def shard_name(index: int) -> str:
     return f"shard-{index:06d}.tar"
 
 
-def write_shard(rows: Sequence[dict[str, Any]], folder: Location, index: int, fingerprint: str) -> ShardStats:
-    """Write one tar and its sidecar; the same rows give the same bytes."""
+def sidecar_name(index: int) -> str:
+    """Return the file name of a shard's sidecar."""
+    return f"shard-{index:06d}.json"
+
+
+def write_shard(rows: Iterable[dict[str, Any]], folder: Location, index: int, fingerprint: str) -> ShardStats:
+    """Write one tar and its sidecar, row by row as they come; the same rows give the same bytes."""
     name = shard_name(index)
     members = 0
+    tally = Tally()
     with (folder / name).write_whole() as stream:
         sink = Digesting(stream)
-        with tarfile.open(fileobj=cast(IO[bytes], sink), mode="w|", format=tarfile.USTAR_FORMAT) as tar:
-            for row in rows:
-                _add(tar, f"{row['id']}.json", _label(row))
-                for suffix, data in zip(picture_names(row), row["image_bytes"], strict=True):
-                    _add(tar, f"{row['id']}.{suffix}", data)
-                members += 1 + len(row["images"])
-    stats = ShardStats(
-        shard=name,
-        fingerprint=fingerprint,
-        samples=len(rows),
-        members=members,
-        bytes=sink.size,
-        sha256=sink.hexdigest(),
-        first_key=rows[0]["id"] if rows else "",
-        last_key=rows[-1]["id"] if rows else "",
-        sources=count_sources(rows),
-    )
-    stats.write(folder / name.replace(".tar", ".json"))
+        for row in rows:
+            _add(sink, f"{row['id']}.json", _label(row))
+            for suffix, data in zip(picture_names(row), row["image_bytes"], strict=True):
+                _add(sink, f"{row['id']}.{suffix}", data)
+            members += 1 + len(row["images"])
+            tally.add(row)
+        # Two blocks of zeros end a tar, and it fills whole records.
+        sink.write(bytes(2 * tarfile.BLOCKSIZE + -(sink.size + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE))
+    stats = tally.stats(name, fingerprint, members, sink)
+    stats.write(folder / sidecar_name(index))
     return stats
 
 
@@ -72,8 +69,11 @@ def _label(row: dict[str, Any]) -> bytes:
     return orjson.dumps(tree)
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def _add(sink: Digesting, name: str, data: bytes) -> None:
+    """Append a member; `tarfile.TarFile` would hold an object of every one until the end."""
     info = tarfile.TarInfo(name)  # time, owner and group stay 0, so that equal rows give equal tars
     info.size = len(data)
     info.mode = 0o644
-    tar.addfile(info, io.BytesIO(data))
+    sink.write(info.tobuf(tarfile.USTAR_FORMAT))
+    sink.write(data)
+    sink.write(bytes(-len(data) % tarfile.BLOCKSIZE))

@@ -1,21 +1,17 @@
-"""Mixture and ledger passes, the rails between stages, and the books."""
+"""Mixture and ledger passes: the last verdicts, and the final word on every row."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_unit
-from infinity_mm.ledger import LEDGER, SourceBooks, balance, draw_books
-from infinity_mm.pipeline.ingest import IngestTask
+from infinity_mm.ledger import LEDGER
 from infinity_mm.pipeline.losses import describe_losses
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
@@ -177,81 +173,3 @@ def write_ledger(task: LedgerTask) -> None:
         for row, reference in zip(rows, references, strict=True):
             row |= {"source": source, "source_ref": reference}
     store.write(task.output, pa.Table.from_pylist(rows, schema=LEDGER))
-
-
-def check_quarantine(context: Context, tasks: Sequence[IngestTask]) -> None:
-    """Stop the run where a source lost more rows to quarantine than its budget allows."""
-    lost: dict[str, Counter[str]] = {}
-    read: Counter[str] = Counter()
-    for task in tasks:
-        reasons = context.store.read(task.part.quarantine, ["reason"]).column("reason").to_pylist()
-        lost.setdefault(task.part.source, Counter()).update(reasons)
-        read[task.part.source] += task.take
-    for use in context.recipe.sources:
-        total = sum(lost.get(use.name, Counter()).values())
-        if total > use.max_quarantined * read[use.name]:
-            most = ", ".join(f"{reason} {count}" for reason, count in lost[use.name].most_common(3))
-            raise StageError(
-                f"source {use.name!r}: {total} of {read[use.name]} rows are in quarantine ({most}), more than "
-                f"sources.{use.name}.max_quarantined={use.max_quarantined}. Look at the work folder's "
-                f"quarantine/{use.name}/, mend the files or raise that key, and run again"
-            )
-
-
-def check_drops(context: Context, screens: Mapping[Part, str]) -> None:
-    """Stop the run where a filter dropped more of a source than its `max_drop` allows."""
-    rails = {
-        module.NAME: (use.use, params.max_drop) for use in context.recipe.filters for module, params in [use.load()]
-    }
-    rows: Counter[str] = Counter()
-    drops: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], list[str]] = {}
-    for part, path in screens.items():
-        table = context.store.read(path, ["id", "stage", "reason", "detail"])
-        rows[part.source] += table.num_rows
-        for row in table.filter(pc.is_valid(table.column("stage"))).to_pylist():
-            key = (part.source, row["stage"])
-            drops[key] += 1
-            if len(examples.setdefault(key, [])) < 5:
-                examples[key].append(f"  {row['id']}  {row['reason']}  {row['detail']}")
-    for (source, stage), count in sorted(drops.items()):
-        if stage in rails and count > rails[stage][1] * rows[source]:
-            use, rail = rails[stage]
-            shown = "\n".join(examples[(source, stage)])
-            raise StageError(
-                f"filter {use!r} drops {count} of {rows[source]} rows of source {source!r}, more than "
-                f"filters.{use}.with.max_drop={rail}. Five of them:\n{shown}\nMend the thresholds or raise that key, "
-                "and run again"
-            )
-
-
-def close_books(
-    context: Context, fates: Sequence[Fate], ledgers: Mapping[Part, str], expected: Mapping[str, int]
-) -> dict[str, SourceBooks]:
-    """Re-read the ledger from disk, check that it balances, and return the books per source."""
-    store = context.store
-    ledger = pa.concat_tables([LEDGER.empty_table(), *(store.read(path) for path in ledgers.values())])
-    balance(ledger, expected)
-    # A source whose files hold no row is named all the same.
-    books = {name: SourceBooks(rows=0, kept=0) for name in sorted(expected)} | draw_books(ledger)
-    notes: dict[str, Counter[str]] = {}
-    sizes: Counter[str] = Counter()
-    images_lost: Counter[str] = Counter()
-    for fate in fates:
-        table = store.read(fate.part.ingest, ["id", "notes", "file_bytes", "images_lost"])
-        kept = {row["id"] for row in store.read(ledgers[fate.part]).to_pylist() if row["outcome"] == "kept"}
-        for row in table.to_pylist():
-            notes.setdefault(fate.part.source, Counter()).update(row["notes"])
-            if row["id"] in kept and fate.ingested:
-                sizes[fate.part.source] += sum(row["file_bytes"])
-                images_lost[fate.part.source] += len(row["images_lost"])
-    return {
-        source: book.model_copy(
-            update={
-                "notes": dict(sorted(notes.get(source, Counter()).items())),
-                "image_bytes": sizes[source],
-                "images_lost": images_lost[source],
-            }
-        )
-        for source, book in sorted(books.items())
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePosixPath
@@ -132,9 +132,11 @@ def make_tasks(
     return tasks
 
 
-def run_ingest(context: Context, tasks: list[IngestTask]) -> None:
-    """Ingest every split that is not there yet."""
-    run_pass(context, STAGE, ingest_split, tasks)
+def run_ingest(
+    context: Context, tasks: list[IngestTask], watch: Callable[[IngestTask], None] = lambda task: None
+) -> None:
+    """Ingest every split that is not there yet; `watch` as in `run_pass`."""
+    run_pass(context, STAGE, ingest_split, tasks, watch=watch)
 
 
 def ingest_split(task: IngestTask) -> None:
@@ -226,9 +228,10 @@ class Ingestor:
         return found, lost
 
     def _picture(self, reference: ImageRef) -> _Picture | Quarantine:
-        data = self.images.resolve(reference)
-        if isinstance(data, Quarantine):
-            return data
+        found = self.images.find(reference)
+        if isinstance(found, Quarantine):
+            return found
+        reference, data = found
         facts = measure_image(data, self.limits)
         if isinstance(facts, ImageFault):
             where = reference.uri or reference.path or shown(reference.url or "embedded picture")

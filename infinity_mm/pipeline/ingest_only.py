@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import time
 
+from pydantic import ValidationError
+
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.download.params import DownloadParams
 from infinity_mm.engine import Engine
@@ -13,7 +15,8 @@ from infinity_mm.fs import Location
 from infinity_mm.hub import is_hub
 from infinity_mm.lock import exclusive
 from infinity_mm.manifest import DownloadReport, Manifest
-from infinity_mm.pipeline.books import Fate, close_books, run_ledger
+from infinity_mm.pipeline.books import Fate, run_ledger
+from infinity_mm.pipeline.closing import close_books
 from infinity_mm.pipeline.downloading import download_alone, run_downloads
 from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import make_tasks, run_ingest
@@ -35,12 +38,14 @@ def ingest_only(
 ) -> Manifest:
     """Ingest one source into `work`, beside whatever other sources are there.
 
-    Raises `SourceError` for an unknown source, a missing root, or a root without annotation files.
+    Raises `SourceError` for an unknown source, a missing root, or a root without annotation files, and where
+    `work` is the folder of a `run`: its ledger and manifest would no longer be those of its recipe.
     """
     began = time.monotonic()
     source = load_source(use.name)
     pinned = recipe_of(use, work, download)
     recipe, (use,) = pinned.recipe, pinned.recipe.sources
+    _refuse_run_folder(work, use)
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
         remember(context.store, pinned.revisions)
@@ -51,12 +56,13 @@ def ingest_only(
         tasks = make_tasks(work, use, source, plan, downloads.pictures.get(use.name), archives)
         run_ingest(context, tasks)
         parts = [task.part for task in tasks]
-        screens = run_screen(context, run_identity(context, parts), {part: {"ingest": part.ingest} for part in parts})
+        screens = run_screen(context, run_identity(context, tasks), {part: {"ingest": part.ingest} for part in parts})
         fates = [Fate(part, screens[part]) for part in parts]
         ledgers = run_ledger(context, fates, only_sources={use.name})
-        books = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})
+        books, _ = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})
         tidy(context, [use.name])
         manifest = Manifest(
+            command="ingest",
             name=recipe.name,
             recipe=recipe.model_dump(mode="json", by_alias=True),
             recipe_fingerprint=recipe_fingerprint(recipe),
@@ -72,8 +78,46 @@ def ingest_only(
             seconds=round(time.monotonic() - began, 3),
             driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
-        context.store.at("manifest.json").write_bytes(manifest.model_dump_json(indent=1).encode())
+        whole = _beside(_read_manifest(work), manifest)
+        context.store.at("manifest.json").write_bytes(whole.model_dump_json(indent=1).encode())
         return manifest
+
+
+def _read_manifest(work: Location) -> Manifest | None:
+    """Return the manifest of an earlier job in `work`; None without one that this version can read."""
+    place = work / "manifest.json"
+    if not place.exists():
+        return None
+    try:
+        return Manifest.model_validate_json(place.read_bytes())
+    except ValidationError:
+        return None
+
+
+def _refuse_run_folder(work: Location, use: SourceUse) -> None:
+    earlier = _read_manifest(work)
+    if earlier is not None and earlier.command == "run":
+        raise SourceError(
+            f"--work: {work} is the run folder of the recipe {earlier.name!r}, whose books this would replace. Ingest "
+            f"into another folder, or add {use.name!r} to the recipe's sources and `infinity-mm run` it"
+        )
+
+
+def _beside(earlier: Manifest | None, manifest: Manifest) -> Manifest:
+    """Return the manifest of a folder that several sources were ingested into, one after the other."""
+    if earlier is None:
+        return manifest
+    uses = {use["name"]: use for recipe in (earlier.recipe, manifest.recipe) for use in recipe["sources"]}
+    tree = {**manifest.recipe, "name": "ingest", "sources": [uses[name] for name in sorted(uses)]}
+    return manifest.model_copy(
+        update={
+            "name": "ingest",
+            "recipe": tree,
+            "recipe_fingerprint": recipe_fingerprint(Recipe.model_validate(tree)),
+            "inputs": dict(sorted((earlier.inputs | manifest.inputs).items())),
+            "books": dict(sorted((earlier.books | manifest.books).items())),
+        }
+    )
 
 
 def download_only(use: SourceUse, work: Location, options: RunOptions, download: DownloadParams) -> DownloadReport:

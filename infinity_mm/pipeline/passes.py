@@ -62,17 +62,24 @@ def run_pass(
     resources: Resources | None = None,
     owns: Callable[[str], bool] = lambda name: True,
     folders: Iterable[str] = (),
+    watch: Callable[[T], None] = lambda task: None,
 ) -> None:
     """Run the unfinished tasks of a pass, then sweep the files that it `owns` in its folders.
 
     Its folders are those of its tasks' outputs, and `folders`: where a pass of no task must leave nothing either.
+    `watch` is called with every task whose outputs are there: those of earlier runs first, the others as they finish;
+    what it raises ends the pass.
     """
     began = time.monotonic()
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
+    waiting = set(todo)
+    for task in tasks:
+        if task not in waiting:
+            watch(task)
     done = context.engine.map(stage, function, todo, resources)
-    for _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
-        pass
+    for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
+        watch(todo[index])
     finish_pass(context, stage, tasks, len(todo), began, owns, folders)
 
 
@@ -120,12 +127,12 @@ def finish_pass(
     )
 
 
-def tidy(context: Context, sources: Iterable[str]) -> None:
+def tidy(context: Context, sources: Iterable[str], keep: Iterable[str] = ()) -> None:
     """Delete what passes of an earlier recipe, absent from this one, left of `sources`: attributes and announcements.
 
     Each pass sweeps its own folders; a filter that was removed, or deduplication switched off, has no pass to do
     so, and its verdicts would be read as this run's. Records of other sources stay: they cost most, and
-    nothing reads them but a recipe that names them.
+    nothing reads them but a recipe that names them. Announcements of the stages in `keep` stay too.
     """
     store = context.store
     for stage in store.at("attributes").folders():
@@ -133,5 +140,5 @@ def tidy(context: Context, sources: Iterable[str]) -> None:
             folder = f"attributes/{stage}/{source}"
             if folder not in context.folders:
                 store.at(folder).delete_dir()
-    ran = {f"{stage.name}.json" for stage in context.stages}
+    ran = {f"{name}.json" for name in (*(stage.name for stage in context.stages), *keep)}
     store.sweep("state/passes", ran)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -141,7 +141,7 @@ def sample_pictures(
         archives = None if store is None else list_indexed(store, use)
         work = None if store is None else store.work
         images = ImageStore(root, source.image_roots, archives=archives, work=work)
-        tally = _Tally(source, images.resolve)
+        tally = _Tally(source, images)
         for raw in _draw(source, root, plan, count):
             tally.add(raw)
         unindexed = archives is None and any(archive.kind == "gzip" for archive in list_archives(use))
@@ -190,7 +190,7 @@ def _draw(source: Source, root: Location, plan: Plan, count: int) -> Iterator[Ra
 @dataclass
 class _Tally:
     source: Source
-    resolve: Callable[[ImageRef], bytes | Quarantine]
+    images: ImageStore
     rows: int = 0
     named: int = 0
     found: int = 0
@@ -215,7 +215,7 @@ class _Tally:
             self.by_url += 1
             return None
         self.named += 1
-        data = self.resolve(reference)
+        data = self.images.find(reference)
         if not isinstance(data, Quarantine):
             self.found += 1
             return None

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from infinity_mm.engine import Engine
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
-from infinity_mm.pipeline.books import (
-    Fate,
-    check_drops,
-    check_quarantine,
-    close_books,
-    run_ledger,
-    run_mixture,
-)
+from infinity_mm.pipeline.books import Fate, run_ledger, run_mixture
+from infinity_mm.pipeline.closing import Examples, close_books
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
@@ -28,6 +23,7 @@ from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.pinning import pin_roots, remember
 from infinity_mm.pipeline.planning import run_planning
 from infinity_mm.pipeline.preflight import check_inputs
+from infinity_mm.pipeline.rails import check_drops, watch_quarantine
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
 from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
 from infinity_mm.progress import Reporter
@@ -49,9 +45,10 @@ class RunOptions:
     quiet: bool = False
 
 
-def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
+def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection[str] | None = None) -> Manifest:
     """Run the recipe in `work` and return the manifest that was written there.
 
+    With `exports`, only these of the recipe's exports are written; the manifest keeps the others that are there.
     Raises `SourceError` before any work where a source's files are missing, and `JobError` subclasses later; what was
     finished by then stays, and the same call goes on from it.
     """
@@ -64,12 +61,14 @@ def run(recipe: Recipe, work: Location, options: RunOptions) -> Manifest:
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
         remember(context.store, pinned.revisions)
-        manifest = _curate(context, began, pinned.revisions)
-        write_report(context.store, manifest)
+        manifest, examples = _curate(context, began, exports, pinned.revisions)
+        write_report(context.store, manifest, examples)
         return manifest
 
 
-def _curate(context: Context, began: float, revisions: dict[str, str]) -> Manifest:
+def _curate(
+    context: Context, began: float, only: Collection[str] | None, revisions: dict[str, str]
+) -> tuple[Manifest, dict[str, Examples]]:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
     archives = run_indexing(context)
@@ -79,10 +78,9 @@ def _curate(context: Context, began: float, revisions: dict[str, str]) -> Manife
         pictures = downloads.pictures.get(use.name)
         tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name], pictures, archives[use.name])
     tasks.sort(key=lambda task: task.part)
-    run_ingest(context, tasks)
-    check_quarantine(context, tasks)
+    run_ingest(context, tasks, watch_quarantine(context, tasks))
     parts = [task.part for task in tasks]
-    identity = run_identity(context, parts)
+    identity = run_identity(context, tasks)
     measured = run_measure(context, parts)
     screens = run_screen(context, identity, measured)
     check_drops(context, screens)
@@ -96,9 +94,9 @@ def _curate(context: Context, began: float, revisions: dict[str, str]) -> Manife
         expected[SYNTHETIC] = attempts
     fates = run_mixture(context, fates)
     ledgers = run_ledger(context, fates)
-    books = close_books(context, fates, ledgers, expected)
-    exports = run_exports(context, fates, ledgers, measured)
-    tidy(context, expected)
+    books, examples = close_books(context, fates, ledgers, expected)
+    exports = run_exports(context, fates, ledgers, measured, only)
+    tidy(context, expected, keep=[f"export-{export.name}" for export in exports])
     manifest = Manifest(
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),
@@ -116,7 +114,7 @@ def _curate(context: Context, began: float, revisions: dict[str, str]) -> Manife
         driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
     store.at("manifest.json").write_bytes(manifest.model_dump_json(indent=1).encode())
-    return manifest
+    return manifest, examples
 
 
 def _planned_rows(recipe: Recipe, tasks: list[IngestTask]) -> dict[str, int]:

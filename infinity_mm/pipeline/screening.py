@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import unidata_version
@@ -15,7 +15,9 @@ from infinity_mm.filters.base import Filter, FilterParams, Verdict
 from infinity_mm.filters.catalogue import load as load_filter
 from infinity_mm.filters.screen import SCREEN, screen
 from infinity_mm.fingerprint import fingerprint
+from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
+from infinity_mm.pipeline.ingest import IngestTask
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.sources.catalogue import load as load_source
@@ -37,21 +39,21 @@ SCREEN_VERSION = 1
 
 @dataclass(frozen=True)
 class IdentityTask:
-    """All parts of one source: native ids are compared inside each of its files."""
+    """All parts of one file of a source: native ids are compared inside it."""
 
     work: str
     parts: tuple[Part, ...]
     outputs: tuple[str, ...]
 
 
-def run_identity(context: Context, parts: Sequence[Part]) -> dict[Part, str]:
+def run_identity(context: Context, ingested: Sequence[IngestTask]) -> dict[Part, str]:
     """Find repeated native ids; returns the attribute path of every part."""
-    by_source: dict[str, list[Part]] = {}
-    for part in parts:
-        by_source.setdefault(part.source, []).append(part)
+    by_file: dict[tuple[str, str], list[Part]] = {}
+    for task in ingested:
+        by_file.setdefault((task.part.source, task.split.file), []).append(task.part)
     paths: dict[Part, str] = {}
     tasks = []
-    for members in by_source.values():
+    for members in by_file.values():
         unique = load_source(members[0].source).card.unique_ids
         name = fingerprint(["identity", IDENTITY_VERSION, unique], [part.fingerprint for part in members])
         own = {part: part.attributes("identity", name) for part in members}
@@ -65,13 +67,12 @@ def find_repeats(task: IdentityTask) -> None:
     """Mark each row whose native key was seen before in the same file of a source with unique keys."""
     store = Store(Location(task.work))
     unique = load_source(task.parts[0].source).card.unique_ids
-    first: dict[tuple[str, str], str] = {}
+    first: dict[str, str] = {}
     for part, path in zip(task.parts, task.outputs, strict=True):
-        rows = store.read(part.records, ["id", "source_id", "source_ref"]).to_pylist()
+        rows = store.read(part.records, ["id", "source_id"]).to_pylist()
         marks: list[dict[str, Any]] = []
         for row in rows:
-            key = (row["source_ref"].partition("#")[0], row["source_id"])
-            seen = first.setdefault(key, row["id"]) if unique and row["source_id"] else row["id"]
+            seen = first.setdefault(row["source_id"], row["id"]) if unique and row["source_id"] else row["id"]
             marks.append({"id": row["id"], "duplicate_of": None if seen == row["id"] else seen})
         store.write(path, pa.Table.from_pylist(marks, schema=IDENTITY))
 
@@ -146,11 +147,27 @@ class ScreenTask:
     #: (filter name, parameters as JSON), in the recipe's order.
     filters: tuple[tuple[str, str], ...]
     output: str
+    losses: str
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """One file of verdicts."""
-        return (self.output,)
+        """The verdicts, and their sums."""
+        return (self.output, self.losses)
+
+
+class Loss(Frozen):
+    """What one stage took from one part."""
+
+    rows: int
+    #: Up to five rows, as a person reads them.
+    examples: tuple[str, ...]
+
+
+class Losses(Frozen):
+    """The verdicts on one part, counted."""
+
+    rows: int
+    stages: dict[str, Loss]
 
 
 def run_screen(context: Context, identity: dict[Part, str], measured: dict[Part, dict[str, str]]) -> dict[Part, str]:
@@ -162,9 +179,9 @@ def run_screen(context: Context, identity: dict[Part, str], measured: dict[Part,
         inputs = {"identity": identity[part], **attributes}
         name = fingerprint(["screen", SCREEN_VERSION], [list(f) for f in filters], versions, inputs)
         paths[part] = part.attributes("screen", name)
-        tasks.append(
-            ScreenTask(context.store.work.uri, identity[part], tuple(sorted(attributes.items())), filters, paths[part])
-        )
+        beside = tuple(sorted(attributes.items()))
+        losses = _losses_path(part, paths[part])
+        tasks.append(ScreenTask(context.store.work.uri, identity[part], beside, filters, paths[part], losses))
     run_pass(context, "screen", screen_part, tasks)
     return paths
 
@@ -185,3 +202,22 @@ def screen_part(task: ScreenTask) -> None:
             mark = Verdict("duplicate_id", f"the native id belongs to {winner} already")
             verdict |= {"outcome": mark.outcome, "stage": "identity", "reason": mark.reason, "detail": mark.detail}
     store.write(task.output, pa.Table.from_pylist(verdicts, schema=SCREEN))
+    store.at(task.losses).write_bytes(_count_losses(verdicts).model_dump_json().encode())
+
+
+def _count_losses(verdicts: Sequence[Mapping[str, Any]]) -> Losses:
+    lines: dict[str, list[str]] = {}
+    for row in verdicts:
+        if row["stage"] is not None:
+            lines.setdefault(row["stage"], []).append(f"{row['id']}  {row['reason']}  {row['detail']}")
+    stages = {stage: Loss(rows=len(found), examples=tuple(found[:5])) for stage, found in sorted(lines.items())}
+    return Losses(rows=len(verdicts), stages=stages)
+
+
+def _losses_path(part: Part, screen: str) -> str:
+    return f"state/screens/{part.source}/{screen.rpartition('/')[2].removesuffix('.parquet')}.json"
+
+
+def read_losses(store: Store, part: Part, screen: str) -> Losses:
+    """Return the sums of a part's verdicts, of which `screen` is the path."""
+    return Losses.model_validate_json(store.at(_losses_path(part, screen)).read_bytes())

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jinja2
 import yaml
 from PIL import Image
 
-from infinity_mm.keyed import keyed_u64
 from infinity_mm.manifest import Manifest
+from infinity_mm.pipeline.closing import Examples, merge_examples
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.store import Store
 
 #: Pixels of the longer side of a thumbnail.
 THUMBNAIL = 150
-#: Examples of each kind.
-EXAMPLES = 6
 
 
-def write_report(store: Store, manifest: Manifest) -> None:
-    """Write the report of a finished run."""
+def write_report(store: Store, manifest: Manifest, examples: Mapping[str, Examples]) -> None:
+    """Write the report of a finished run; `examples` are those of each source."""
+    overall = merge_examples(manifest.seed, examples.values())
     environment = jinja2.Environment(loader=jinja2.PackageLoader("infinity_mm.report", "."), autoescape=True)
     environment.filters["thousands"] = lambda number: f"{number:,}"
     view = {
         "manifest": manifest,
         "totals": _totals(manifest),
-        "duplicates": _duplicates(store, manifest.seed),
-        "quarantined": _quarantined(store, manifest),
-        "kept": _kept(store, manifest),
-        "generated": _generated(store, manifest),
+        "duplicates": _duplicates(store, overall),
+        "quarantined": overall.quarantined,
+        "kept": _kept(store, examples),
+        "generated": _generated(store, overall),
         "recipe": yaml.safe_dump(manifest.recipe, sort_keys=False, allow_unicode=True),
     }
     html = environment.get_template("template.html").render(**view)
@@ -52,58 +52,34 @@ def _parts(store: Store, folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in store.at(folder).files() if name.startswith("part-")]
 
 
-def _sample(rows: list[dict[str, Any]], seed: int, purpose: str, count: int = EXAMPLES) -> list[dict[str, Any]]:
-    """Return a few rows, chosen by their ids."""
-    return sorted(rows, key=lambda row: keyed_u64(seed, f"report.{purpose}", row["id"]))[:count]
+def _duplicates(store: Store, examples: Examples) -> list[dict[str, Any]]:
+    cards = _cards(store, {key for row in examples.duplicates for key in (row.id, row.winner) if key})
+    return [
+        {**row.model_dump(), "loser": cards.get(row.id), "victor": cards.get(row.winner or "")}
+        for row in examples.duplicates
+    ]
 
 
-def _ledger(store: Store) -> list[dict[str, Any]]:
-    return [row for path in _parts(store, "ledger") for row in store.read(path).to_pylist()]
+def _kept(store: Store, examples: Mapping[str, Examples]) -> list[dict[str, Any]]:
+    chosen = [row for _, one in sorted(examples.items()) for row in one.kept]
+    cards = _cards(store, {row.id for row in chosen})
+    return [{**row.model_dump(), "card": cards.get(row.id)} for row in chosen]
 
 
-def _duplicates(store: Store, seed: int) -> list[dict[str, Any]]:
-    lost = [row for row in _ledger(store) if row["winner"] is not None]
-    chosen = _sample(lost, seed, "duplicates")
-    cards = _cards(store, {row["id"] for row in chosen} | {row["winner"] for row in chosen})
-    return [{**row, "loser": cards.get(row["id"]), "victor": cards.get(row["winner"])} for row in chosen]
+def _generated(store: Store, examples: Examples) -> list[dict[str, Any]]:
+    made = _cards(store, set(examples.generated), (SYNTHETIC,))
+    rows = [made[identity] for identity in examples.generated if identity in made]
+    cards = _cards(store, {row["parent"] for row in rows})
+    return [{**row, "card": cards.get(row["parent"])} for row in rows]
 
 
-def _quarantined(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for source in manifest.books:
-        for path in _parts(store, f"quarantine/{source}"):
-            rows += store.read(path).to_pylist()
-    first: dict[str, dict[str, Any]] = {}
-    for row in _sample(rows, manifest.seed, "quarantine", len(rows)):
-        first.setdefault(row["reason"], row)
-    return [first[reason] for reason in sorted(first)]
-
-
-def _kept(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
-    chosen = []
-    ledger = _ledger(store)
-    for source in manifest.books:
-        if source != SYNTHETIC:
-            mine = [row for row in ledger if row["source"] == source and row["outcome"] == "kept"]
-            chosen += _sample(mine, manifest.seed, "kept", 2)
-    cards = _cards(store, {row["id"] for row in chosen})
-    return [{**row, "card": cards.get(row["id"])} for row in chosen]
-
-
-def _generated(store: Store, manifest: Manifest) -> list[dict[str, Any]]:
-    if manifest.synthesis is None:  # the folder may hold those of an earlier recipe
-        return []
-    rows = [row for path in _parts(store, f"records/{SYNTHETIC}") for row in store.read(path).to_pylist()]
-    chosen = _sample(rows, manifest.seed, "generated")
-    cards = _cards(store, {row["parent"] for row in chosen})
-    return [{**row, "card": cards.get(row["parent"])} for row in chosen]
-
-
-def _cards(store: Store, wanted: set[str]) -> dict[str, dict[str, Any]]:
-    """Return id -> thumbnail and messages of the wanted records; reads only their row groups."""
+def _cards(store: Store, wanted: set[str], sources: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Return id -> thumbnail and messages of the wanted records; reads the ids of parts, and their row groups."""
     found: dict[str, dict[str, Any]] = {}
-    for source in store.at("records").folders():
+    for source in store.at("records").folders() if sources is None else sources:
         for path in _parts(store, f"records/{source}"):
+            if len(found) == len(wanted):
+                return found
             ids = store.read(path, ["id"]).column("id").to_pylist()
             for number, identity in enumerate(ids):
                 if identity in wanted and identity not in found:

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from infinity_mm.sources.answers import LETTER, ask, letter, options
+from infinity_mm.sources.answers import LETTER, SHORT, choose, letter
+from infinity_mm.sources.answers import options as option_lines
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import one_turn
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key, question_of
+from infinity_mm.sources.options import QuestionOptions, WithOptions
 
 
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """Multiple choice: the options stand in the question, the answer is a letter."""
+class AokvqaOptions(QuestionOptions):
+    """Which of A-OKVQA's two tasks is trained on."""
+
+    #: "letter": multiple choice; "vote", "first", "draw": one of the ten direct answers, without the choices.
+    answers: Literal["letter", "vote", "first", "draw"] = "letter"
+
+
+def parse(row: Mapping[str, Any], options: AokvqaOptions) -> Sample | Quarantine:
+    """Multiple choice by default: the choices stand in the question, the answer is a letter."""
     key = native_key(row, "question_id")
-    answer = letter(row.get("choices"), row.get("correct_choice_idx"))
+    if options.answers == "letter":
+        answer = letter(row.get("choices"), row.get("correct_choice_idx"))
+    else:
+        answer = choose(options.answers, row.get("direct_answers"), key)
     question, image = question_of(row, key), row.get("image_id")
     for part in (answer, question):
         if isinstance(part, Quarantine):
             return Quarantine(part.reason, part.detail, key)
     if isinstance(image, bool) or not isinstance(image, int):
         return Quarantine("missing_field", f"image_id: expected an integer, got {image!r:.80}", key)
-    text = ask(str(question), options([str(choice) for choice in row["choices"]]), LETTER)
+    if options.answers == "letter":
+        choices = option_lines([str(choice) for choice in row["choices"]])
+        text = options.ask(f"{question}\n{choices}", LETTER)
+    else:
+        text = options.ask(str(question), SHORT)
     extra = {name: row.get(name) for name in ("direct_answers", "difficult_direct_answer", "rationales")}
     path = f"{row.get('split', 'train')}2017/{image:012d}.jpg"
     return Sample(key, one_turn(text, str(answer)), (ImageRef(path=path),), extra=extra)
@@ -49,6 +65,6 @@ SOURCE = Source(
         traps=("multiple choice; the direct answers are kept in extra", "train2017 holds most of val2014"),
     ),
     reader=RowFiles(lines=False),
-    parse=parse,
+    parse=WithOptions(parse, AokvqaOptions(), image_keys=("image_id",)),
     image_roots=("", "train2017", "val2017", "images"),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
+from infinity_mm.keyed import keyed_u64
 from infinity_mm.sources.base import Quarantine
 
 #: The sentences of InfiMM's multi-task training (arXiv 2403.01487), as its authors print them.
@@ -12,6 +14,10 @@ SHORT = "Answer the question using a single word or phrase."
 DESCRIBE = "Please describe the image."
 UNANSWERABLE = "When the provided information is insufficient, respond with 'Unanswerable'."
 LETTER = "Answer with the option's letter from the given choices directly."
+#: Which of several answers is trained on, see `choose`.
+AnswerPolicy = Literal["vote", "confident_vote", "first", "draw"]
+#: Annotators who were not sure that the question can be answered do not count in a confident vote.
+CONFIDENT = ("yes", "maybe")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -42,17 +48,34 @@ def vote(answers: object, key: str = "answer", confident: tuple[str, ...] = ()) 
     common (333 of TextVQA's 5,000 validation questions), so the rule must be declared.
     """
     texts = answer_texts(answers, key, confident) or answer_texts(answers, key, ())
-    if not texts:
-        return Quarantine("missing_field", f"answers: expected a list with at least one text, got {answers!r:.120}")
-    return Counter(texts).most_common(1)[0][0]
+    return Counter(texts).most_common(1)[0][0] if texts else _no_answer(answers)
 
 
-def first(answers: object) -> str | Quarantine:
+def choose(policy: AnswerPolicy, answers: object, row_key: str, key: str = "answer") -> str | Quarantine:
+    """Return the answer that a row is trained on.
+
+    "vote": what most annotators gave; "confident_vote": what most of the confident ones gave; "first": what was given
+    first; "draw": one annotator's answer, each with the same chance, so that answers come as often as they were
+    given (LAVIS trains so). The draw is a hash of `row_key`: the same row always gives the same answer.
+    """
+    if policy == "vote":
+        return vote(answers, key)
+    if policy == "confident_vote":
+        return vote(answers, key, CONFIDENT)
+    if policy == "first":
+        return first(answers, key)
+    texts = answer_texts(answers, key, ())
+    return texts[keyed_u64(0, "answer", row_key) % len(texts)] if texts else _no_answer(answers)
+
+
+def first(answers: object, key: str = "answer") -> str | Quarantine:
     """Return the first of several accepted spellings."""
-    texts = answer_texts(answers, "answer", ())
-    if not texts:
-        return Quarantine("missing_field", f"answers: expected a list with at least one text, got {answers!r:.120}")
-    return texts[0]
+    texts = answer_texts(answers, key, ())
+    return texts[0] if texts else _no_answer(answers)
+
+
+def _no_answer(answers: object) -> Quarantine:
+    return Quarantine("missing_field", f"answers: expected a list with at least one text, got {answers!r:.120}")
 
 
 def answer_texts(answers: object, key: str, confident: tuple[str, ...]) -> list[str]:

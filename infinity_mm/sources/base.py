@@ -74,6 +74,9 @@ class ImageRef:
 
     #: Relative to the source's image root, as the publisher writes it.
     path: str | None = None
+    #: Other paths of the same picture, for publishers that say which picture but not which file; tried in order, and
+    #: the one that is there takes the place of `path`.
+    alternatives: tuple[str, ...] = ()
     #: Embedded bytes.
     data: bytes | None = field(default=None, repr=False)
     #: Where to download it, as the publisher writes it; the download stage fetches it before ingestion.

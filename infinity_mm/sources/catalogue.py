@@ -11,7 +11,20 @@ from infinity_mm.nearest import nearest
 from infinity_mm.sources.base import Source
 
 #: Modules beside the sources that are none.
-_HELPERS = {"answers", "base", "catalogue", "conversation", "families", "fields", "images"}
+_HELPERS = {
+    "answers",
+    "base",
+    "catalogue",
+    "conversation",
+    "documents",
+    "families",
+    "fields",
+    "grouping",
+    "images",
+    "mmc",
+    "options",
+    "pairs",
+}
 
 
 def names() -> tuple[str, ...]:

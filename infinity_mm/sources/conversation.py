@@ -150,3 +150,13 @@ def one_turn(question: str, answer: str, images: int = 1) -> tuple[Message, ...]
     """Return a question with its pictures in front, and the answer."""
     places = f"{IMAGE_TOKEN}\n" * images
     return (Message(role="user", content=places + question), Message(role="assistant", content=answer))
+
+
+def escape_placeholders(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return a crawled text with any literal ``<image>`` spelled ``&lt;image&gt;``, and a note where there was one.
+
+    For sources whose pictures have their places from elsewhere: the literal must not be counted as one.
+    """
+    if IMAGE_TOKEN not in text:
+        return text, ()
+    return text.replace(IMAGE_TOKEN, "&lt;image&gt;"), ("literal_placeholder_escaped",)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infinity_mm.record import Message
-from infinity_mm.sources.answers import DESCRIBE, SHORT, answer_texts, ask, first, vote
+from infinity_mm.sources.answers import DESCRIBE, SHORT, answer_texts, choose, first
 from infinity_mm.sources.base import ImageRef, Quarantine, Sample
 from infinity_mm.sources.conversation import one_turn, pairs_to_turns, place_images, read_images, read_turns
+from infinity_mm.sources.options import QuestionOptions, VqaOptions
 
 _IDS = ("id", "sample_id", "idx", "question_id", "questionId", "pid")
 
@@ -105,6 +106,7 @@ def answered(
     answer: str | Quarantine,
     images: tuple[ImageRef, ...] | Quarantine,
     key: str,
+    options: QuestionOptions,
     sentences: tuple[str, ...] = (SHORT,),
     extra: Mapping[str, Any] | None = None,
 ) -> Sample | Quarantine:
@@ -116,21 +118,22 @@ def answered(
     assert isinstance(question, str)
     assert isinstance(answer, str)
     assert isinstance(images, tuple)
-    messages = one_turn(ask(question, *sentences), answer, len(images))
+    messages = one_turn(options.ask(question, *sentences), answer, len(images))
     return Sample(source_id=key, messages=messages, images=images, extra=extra or {})
 
 
-def parse_document_vqa(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """DocVQA and InfographicVQA: the first of several spellings; the picture is a path or embedded in hub copies."""
+def parse_document_vqa(row: Mapping[str, Any], options: VqaOptions) -> Sample | Quarantine:
+    """DocVQA and InfographicVQA: one of several spellings; the picture is a path or embedded in hub copies."""
     key = native_key(row, "questionId")
     if row.get("image") is None:
         return Quarantine("missing_field", f"image: expected a path or bytes, got keys {sorted(row)}", key)
     extra = {"answers": answer_texts(row.get("answers"), "answer", ()), "question_types": row.get("question_types")}
-    return answered(row, first(row.get("answers")), read_images(row["image"]), key, extra=extra)
+    answer = choose(options.answers, row.get("answers"), key)
+    return answered(row, answer, read_images(row["image"]), key, options, extra=extra)
 
 
-def parse_joined_vqa(row: Mapping[str, Any], field: str = "answer") -> Sample | Quarantine:
-    """VQAv2's and OK-VQA's two halves: the majority of ten answers, COCO 2014 file names."""
+def parse_joined_vqa(row: Mapping[str, Any], options: VqaOptions, field: str = "answer") -> Sample | Quarantine:
+    """VQAv2's and OK-VQA's two halves: one of ten answers, COCO 2014 file names."""
     key = native_key(row, "question_id")
     annotation = row.get("annotation")
     if "question_id" in row and annotation is None:
@@ -144,7 +147,8 @@ def parse_joined_vqa(row: Mapping[str, Any], field: str = "answer") -> Sample | 
     texts = answer_texts(annotation.get("answers"), field, ())
     extra = {"answers": texts, "answer_type": annotation.get("answer_type")}
     images = (ImageRef(path=f"COCO_{split}_{image_id:012d}.jpg"),)
-    return answered(row, vote(annotation.get("answers"), field), images, key, extra=extra)
+    answer = choose(options.answers, annotation.get("answers"), key, field)
+    return answered(row, answer, images, key, options, extra=extra)
 
 
 def parse_coco_caption(row: Mapping[str, Any]) -> Sample | Quarantine:

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from infinity_mm.sources.answers import first
+from infinity_mm.sources.answers import SHORT, first
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
+from infinity_mm.sources.options import QuestionOptions, WithOptions
 
 
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """One word; the question id is the key of the row in its file."""
+class GqaOptions(QuestionOptions):
+    """Which of GQA's two answers is trained on."""
+
+    #: "word": `answer`; "sentence": `fullAnswer`, without the sentence that asks for a word.
+    answers: Literal["word", "sentence"] = "word"
+
+
+def parse(row: Mapping[str, Any], options: GqaOptions) -> Sample | Quarantine:
+    """One word or one sentence; the question id is the key of the row in its file."""
     image = row.get("imageId")
     if not isinstance(image, str):
         return Quarantine("missing_field", f"imageId: expected text, got {image!r:.80}")
-    answer = first(row.get("answer"))
+    word = options.answers == "word"
+    answer = first(row.get("answer" if word else "fullAnswer"))
+    sentences = (SHORT,) if word else ()
     extra = {"fullAnswer": row.get("fullAnswer"), "types": row.get("types")}
-    return answered(row, answer, (ImageRef(path=f"{image}.jpg"),), native_key(row, KEY), extra=extra)
+    images = (ImageRef(path=f"{image}.jpg"),)
+    return answered(row, answer, images, native_key(row, KEY), options, sentences, extra)
 
 
 SOURCE = Source(
@@ -46,6 +57,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(lines=False),
-    parse=parse,
+    parse=WithOptions(parse, GqaOptions(), image_keys=("imageId",)),
     image_roots=("images", "images.zip", ""),
 )

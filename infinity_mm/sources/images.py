@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
-from infinity_mm.archives.pieces import find_archives, is_archive_root
+from infinity_mm.archives.pieces import ArchiveFiles, find_archives, is_archive_root
 from infinity_mm.archives.reading import Archive, IndexedArchive, open_archive
 from infinity_mm.errors import StoreError
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import ImageRef, Quarantine
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
+#: A path that leads through an archive: the archive, and the name of a member.
+_THROUGH = re.compile(r"(.+?\.(?:zip|tar))/(.+)")
 
 
 class ImageStore:
     """Resolves `ImageRef`s below a source's root; keeps archives open and folder listings at hand.
 
     `image_roots` are folders or archives relative to the root, tried in order (see `archives.pieces.find_archives` for
-    how archives are named). Links to folders and files are followed: they are the user's own, put there to share
-    picture folders between sources. `downloads` answers references by URL. `archives` are those of the image roots,
-    indexed below the run folder `work`; without them they are looked for, and a tar.gz cannot be searched.
+    how archives are named); a path may lead through a zip or tar as if it were a folder. Links to folders and files are
+    followed: they are the user's own, put there to share picture folders between sources. `downloads` answers
+    references by URL. `archives` are those of the image roots, indexed below the run folder `work`; without them they
+    are looked for, and a tar.gz cannot be searched.
     """
 
     def __init__(
@@ -38,10 +42,28 @@ class ImageStore:
         self._indexed = archives
         self._work = work
         self._archives: dict[str, tuple[Archive, ...]] = {}
+        #: Archives that paths lead through.
+        self._through: dict[str, Archive | None] = {}
         self._listings: dict[str, dict[str, list[str]]] = {}
 
+    def find(self, reference: ImageRef) -> tuple[ImageRef, bytes] | Quarantine:
+        """Return the picture and the reference under the name that it has here, or why there is none.
+
+        Of several names the first that exists counts; what is wrong with it is no reason to try the next.
+        """
+        absent: list[str] = []
+        for path in (reference.path, *reference.alternatives):
+            tried = replace(reference, path=path, alternatives=())
+            data = self.resolve(tried)
+            if not isinstance(data, Quarantine):
+                return tried, data
+            if data.reason != "missing_image":
+                return data
+            absent.append(data.detail)
+        return Quarantine("missing_image", "; ".join(absent))
+
     def resolve(self, reference: ImageRef) -> bytes | Quarantine:
-        """Return the picture's bytes, or why there are none."""
+        """Return the picture's bytes under its first name, or why there are none."""
         if reference.data is not None:
             return reference.data
         if reference.path is None:
@@ -81,11 +103,22 @@ class ImageStore:
         try:
             return location.read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
+            return self._read_through(image_root, name)
         except OSError as error:
             if location.is_dir() or not location.exists():
-                return None
+                return self._read_through(image_root, name)
             raise StoreError(f"cannot read {location}: {error}") from error
+
+    def _read_through(self, image_root: str, name: str) -> bytes | Quarantine | None:
+        found = _THROUGH.fullmatch(name)
+        if found is None:
+            return None
+        path = f"{image_root}/{found[1]}" if image_root else found[1]
+        if path not in self._through:
+            there = (self._root / path).exists() and not (self._root / path).is_dir()
+            self._through[path] = open_archive(self._root, ArchiveFiles(path, (path,))) if there else None
+        archive = self._through[path]
+        return None if archive is None else archive.read(found[2])
 
     def _read_any_case(self, image_root: str, name: str) -> bytes | Quarantine | None:
         """Look for the name in other letter case: several corpora were unpacked where case does not matter."""

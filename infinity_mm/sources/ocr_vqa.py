@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from infinity_mm.sources.answers import SHORT, ask
+from infinity_mm.sources.answers import SHORT
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import pairs_to_turns
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import finish, native_key
+from infinity_mm.sources.options import QuestionOptions, WithOptions
 
 
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
+def parse(row: Mapping[str, Any], options: QuestionOptions) -> Sample | Quarantine:
     """One conversation per book cover; the format sentence stands in the first question only."""
     key = native_key(row, KEY)
     questions, answers = row.get("questions"), row.get("answers")
@@ -23,7 +24,7 @@ def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
     if not questions:
         return Quarantine("missing_field", "questions: expected at least one", key)
     pairs = [{"user": question, "assistant": answer} for question, answer in zip(questions, answers, strict=True)]
-    pairs[0]["user"] = ask(str(pairs[0]["user"]), SHORT)
+    pairs[0]["user"] = options.ask(str(pairs[0]["user"]), SHORT)
     suffix = PurePosixPath(str(row.get("imageURL", ".jpg"))).suffix or ".jpg"
     extra = ("title", "authorName", "genre", "split", "imageURL")
     images = (ImageRef(path=f"{key}{suffix}"),)
@@ -52,6 +53,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(lines=False),
-    parse=parse,
+    parse=WithOptions(parse, QuestionOptions(group_by_image=True), lists=("questions", "answers")),
     image_roots=("images", ""),
 )

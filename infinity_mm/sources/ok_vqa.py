@@ -8,11 +8,12 @@ from typing import Any
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.families.joined import QuestionsAndAnnotations
 from infinity_mm.sources.fields import parse_joined_vqa
+from infinity_mm.sources.options import VqaOptions, WithOptions
 
 
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
+def parse(row: Mapping[str, Any], options: VqaOptions) -> Sample | Quarantine:
     """Train on what workers typed (`raw_answer`): `answer` is stemmed."""
-    return parse_joined_vqa(row, field="raw_answer")
+    return parse_joined_vqa(row, options, field="raw_answer")
 
 
 SOURCE = Source(
@@ -33,6 +34,6 @@ SOURCE = Source(
         traps=("answer is stemmed, raw_answer is what was typed", "answers come in pairs"),
     ),
     reader=QuestionsAndAnnotations(),
-    parse=parse,
+    parse=WithOptions(parse, VqaOptions(), image_keys=("image_id",)),
     image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
 )

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infinity_mm.sources.answers import answer_texts, first
+from infinity_mm.sources.answers import answer_texts, choose
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
+from infinity_mm.sources.options import VqaOptions, WithOptions
 
 
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """The first of one or two accepted answers."""
+def parse(row: Mapping[str, Any], options: VqaOptions) -> Sample | Quarantine:
+    """One of one or two accepted answers."""
     key = native_key(row, "question_id")
     path = row.get("file_path", row.get("image_path"))
     if not isinstance(path, str):
         return Quarantine("missing_field", f"file_path: expected text, got {path!r:.80}", key)
     extra = {"answers": answer_texts(row.get("answers"), "answer", ())}
-    return answered(row, first(row.get("answers")), (ImageRef(path=path),), key, extra=extra)
+    answer = choose(options.answers, row.get("answers"), key)
+    return answered(row, answer, (ImageRef(path=path),), key, options, extra=extra)
 
 
 SOURCE = Source(
@@ -39,6 +41,6 @@ SOURCE = Source(
         traps=("tasks 1 to 3 repeat the same questions: load one", "letter case of answers matters"),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=parse,
+    parse=WithOptions(parse, VqaOptions(answers="first"), image_keys=("file_path", "image_path")),
     image_roots=("train_images", "test_task3_images", "images", ""),
 )

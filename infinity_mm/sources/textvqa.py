@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infinity_mm.sources.answers import answer_texts, vote
+from infinity_mm.sources.answers import answer_texts, choose
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import read_images
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
+from infinity_mm.sources.options import VqaOptions, WithOptions
 
 
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """The majority of ten answers; the picture is named by its id, or embedded in hub copies."""
+def parse(row: Mapping[str, Any], options: VqaOptions) -> Sample | Quarantine:
+    """One of ten answers; the picture is named by its id, or embedded in hub copies."""
     key = native_key(row, "question_id")
     images = (
         read_images(row["image"]) if row.get("image") is not None else (ImageRef(path=f"{row.get('image_id')}.jpg"),)
     )
     extra = {"answers": answer_texts(row.get("answers"), "answer", ())}
-    return answered(row, vote(row.get("answers")), images, key, extra=extra)
+    return answered(row, choose(options.answers, row.get("answers"), key), images, key, options, extra=extra)
 
 
 SOURCE = Source(
@@ -43,6 +44,6 @@ SOURCE = Source(
         traps=("train_images holds train and val", "answers carry blanks; ties are common"),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=parse,
+    parse=WithOptions(parse, VqaOptions(), image_keys=("image_id",)),
     image_roots=("train_images", "test_images", "images", ""),
 )

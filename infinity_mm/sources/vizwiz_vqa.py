@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from infinity_mm.sources.answers import SHORT, UNANSWERABLE, answer_texts, vote
+from infinity_mm.sources.answers import SHORT, UNANSWERABLE, AnswerPolicy, answer_texts, choose
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered
+from infinity_mm.sources.options import VqaOptions, WithOptions
 
 
-def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """The majority of the confident answers; unanswerable is written as the prompt spells it."""
+class VizwizOptions(VqaOptions):
+    """How VizWiz is trained on."""
+
+    answers: AnswerPolicy = "confident_vote"
+    #: "keep": questions that the picture does not answer are answered so; "refuse": they are quarantined.
+    unanswerable: Literal["keep", "refuse"] = "keep"
+
+
+def parse(row: Mapping[str, Any], options: VizwizOptions) -> Sample | Quarantine:
+    """By default the majority of the confident answers; unanswerable is written as the prompt spells it."""
     image = row.get("image")
     if not isinstance(image, str):
         return Quarantine("missing_field", f"image: expected a file name, got {image!r:.80}")
-    answer = vote(row.get("answers"), confident=("yes", "maybe"))
+    answer = choose(options.answers, row.get("answers"), f"{image}\x1f{row.get('question')}")
     if isinstance(answer, str) and (answer == "unanswerable" or row.get("answerable") == 0):
+        if options.unanswerable == "refuse":
+            return Quarantine("unexpected_row", "unanswerable, and the options refuse such questions", image)
         answer = "Unanswerable"
     extra = {"answers": answer_texts(row.get("answers"), "answer", ()), "answer_type": row.get("answer_type")}
-    return answered(row, answer, (ImageRef(path=image),), image, (UNANSWERABLE, SHORT), extra)
+    return answered(row, answer, (ImageRef(path=image),), image, options, (UNANSWERABLE, SHORT), extra)
 
 
 SOURCE = Source(
@@ -44,6 +55,6 @@ SOURCE = Source(
         traps=("no question id", "unanswerable is the most frequent answer: cap its share in the mixture"),
     ),
     reader=RowFiles(lines=False),
-    parse=parse,
+    parse=WithOptions(parse, VizwizOptions(), image_keys=("image",)),
     image_roots=("", "train", "val", "images"),
 )

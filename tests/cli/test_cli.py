@@ -198,9 +198,22 @@ def test_ingest_of_two_sources_into_one_folder(samples, tmp_path):
         assert done.returncode == 0, done.stderr
     assert len(list((work / "ledger").glob("part-*"))) == 3  # one file of gqa, two pairs of vqav2
     assert infinity_mm("validate", work).returncode == 0
+    manifest = json.loads((work / "manifest.json").read_bytes())
+    assert (manifest["command"], sorted(manifest["books"])) == ("ingest", ["gqa", "vqav2"])
+    assert [use["name"] for use in manifest["recipe"]["sources"]] == sorted(manifest["inputs"]) == ["gqa", "vqav2"]
     (tmp_path / "empty").mkdir()
     nothing = infinity_mm("ingest", "gqa", "--root", tmp_path / "empty", "--work", work)
     assert (nothing.returncode, "expected one of" in nothing.stderr) == (2, True)
+
+
+def test_ingest_leaves_a_run_folder_as_it_is(write_recipe, demo_input, tmp_path):
+    work = tmp_path / "work"
+    assert infinity_mm("run", write_recipe(), "--work", work).returncode == 0
+    before = (work / "manifest.json").read_bytes()
+    root = demo_input / "vqav2"
+    refused = infinity_mm("ingest", "vqav2", "--root", root if root.is_dir() else demo_input, "--work", work)
+    assert (refused.returncode, "is the run folder of the recipe" in refused.stderr) == (2, True)
+    assert (work / "manifest.json").read_bytes() == before
 
 
 def test_an_unwritable_work_folder_ends_with_1(capsys, write_recipe, tmp_path):

@@ -61,11 +61,20 @@ FIELDS = (
     "id", "image", "images", "conversations", "messages", "texts", "question", "answers", "answer", "choices", "split",
     "annotation", "caption", "caption_str", "image_id", "imageId", "questions", "json", "__key__", "chosen", "file_path",
     "correct_choice_idx", "question_id", "hint", "data_subtype", "is_rejected", "imageURL",
+    "dialog", "__instances__", "__listed__", "file_name", "set", "instruction", "label", "task", "text",
+    "url", "URL", "TEXT", "text", "top_caption", "all_captions", "WIDTH", "md5", "LICENSE", "language", "image_url",
+    "key", "status", "error_message", "__picture__", "metadata", "general_metadata", "text_list", "image_info",
 )  # fmt: skip
 TURNS = st.lists(
     st.fixed_dictionaries({}, optional={"from": JSON, "value": JSON, "role": JSON, "content": JSON}), max_size=3
 )
-ROWS = st.dictionaries(st.sampled_from(FIELDS), JSON | TURNS, max_size=8)
+INFOS = st.lists(
+    st.fixed_dictionaries(
+        {}, optional={"raw_url": JSON, "matched_text_index": JSON, "matched_sim": JSON, "image_base64": JSON}
+    ),
+    max_size=3,
+)
+ROWS = st.dictionaries(st.sampled_from(FIELDS), JSON | TURNS | INFOS | st.lists(st.text(max_size=8)), max_size=8)
 
 
 @pytest.mark.parametrize("name", names())

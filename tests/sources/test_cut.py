@@ -109,3 +109,34 @@ def test_a_bottomless_row_is_told_apart_and_not_parsed(tmp_path):
     ]
     brackets = json.dumps({"text": "[{" * 1000, "rows": [[n] for n in range(200)]}).encode()
     assert parse_row(brackets)[1] is None, "brackets in texts and side by side are no depth"
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 1 << 20])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_named_objects_are_opened_one_level_deep_and_the_arrays_inside_are_streamed(
+    tmp_path, monkeypatch, chunk, indent
+):
+    monkeypatch.setattr(cut, "_CHUNK", chunk)
+    tree = {"data": {"rows": [{"rows": [1]}, 2], "data": {"x": 3}, "e": "}"}, "rows": [4], "end": {"rows": [5]}}
+    (tmp_path / "a.json").write_text(json.dumps(tree, indent=indent))
+    found = list(pieces(Location.of(tmp_path / "a.json"), ("rows",), ("data",)))
+    assert [(piece.inside, piece.key, piece.text and json.loads(piece.text)) for piece in found] == [
+        ("rows", None, None),
+        ("rows", None, {"rows": [1]}),
+        ("rows", None, 2),
+        ("data", "data", {"x": 3}),
+        ("data", "e", "}"),
+        ("rows", None, None),
+        ("rows", None, 4),
+        ("", "end", {"rows": [5]}),
+    ]
+
+
+@pytest.mark.parametrize(("content", "whole"), [('{"o": {"a": 1, "b": 2', 1), ('{"o": {"a": 1]', 1), ('{"o": {}]', 0)])
+def test_what_stands_before_a_break_inside_a_named_object_is_kept(tmp_path, content, whole):
+    (tmp_path / "a.json").write_text(content)
+    found = []
+    with pytest.raises(BrokenOff):
+        for piece in pieces(Location.of(tmp_path / "a.json"), (), ("o",)):
+            found.append(piece.key)
+    assert found == ["a"][:whole]

@@ -37,21 +37,22 @@ class BrokenOff(Exception):
 class Piece:
     """An element of an array, a member of the top-level object, or the announcement of an array."""
 
-    #: Key of the top-level array that the element stands in; "" on the top level itself.
+    #: Key of the array or object that the piece stands in; "" on the top level itself.
     inside: str
-    #: Key of a member of the top-level object; None for an element of an array.
+    #: Key of a member of an object; None for an element of an array.
     key: str | None
     #: The element's JSON; None where the array under `inside` begins.
     text: bytes | None
 
 
-def pieces(location: Location, arrays: Collection[str] = ()) -> Iterator[Piece]:
+def pieces(location: Location, arrays: Collection[str] = (), objects: Collection[str] = ()) -> Iterator[Piece]:
     """Yield the elements of a top-level array, or the members of a top-level object.
 
     Members whose key is in `arrays` and whose value is an array are announced and yielded element by
-    element. Raises `BrokenOff` after what could be told apart.
+    element. Members of the top level whose key is in `objects` and whose value is an object are yielded member by
+    member, the `arrays` among them again by element. Raises `BrokenOff` after what could be told apart.
     """
-    with location.open_input() as stream:
+    with location.reading(), location.open_input() as stream:
         scanner = _Scanner(stream)
         first = scanner.token(_TOKEN)
         if scanner.before().removeprefix(b"\xef\xbb\xbf").strip() or first not in _OPENING:
@@ -59,7 +60,7 @@ def pieces(location: Location, arrays: Collection[str] = ()) -> Iterator[Piece]:
         if first == ord("["):
             yield from _elements(scanner, "")
         else:
-            yield from _members(scanner, arrays)
+            yield from _members(scanner, arrays, objects, "")
         scanner.finish()
 
 
@@ -74,7 +75,7 @@ def _elements(scanner: _Scanner, inside: str) -> Iterator[Piece]:
         raise BrokenOff("an array is closed like an object")
 
 
-def _members(scanner: _Scanner, arrays: Collection[str]) -> Iterator[Piece]:
+def _members(scanner: _Scanner, arrays: Collection[str], objects: Collection[str], inside: str) -> Iterator[Piece]:
     end = _COMMA
     while end == _COMMA:
         scanner.mark()
@@ -92,9 +93,14 @@ def _members(scanner: _Scanner, arrays: Collection[str]) -> Iterator[Piece]:
             yield from _elements(scanner, key)
             scanner.mark()
             end = scanner.token(_TOKEN)
+        elif key in objects and scanner.peek() == b"{":
+            scanner.token(_TOKEN)
+            yield from _members(scanner, arrays, (), key)
+            scanner.mark()
+            end = scanner.token(_TOKEN)
         else:
             text, end = scanner.value()
-            yield Piece("", key, text)
+            yield Piece(inside, key, text)
     if end != ord("}"):
         raise BrokenOff("an object is not closed")
 

@@ -25,16 +25,25 @@ from infinity_mm.sources.families.rowfiles import content_digest
 _ARRAYS = ("images", "annotations", "questions")
 
 
-class _Joins(Protocol):
+class Joins(Protocol):
+    """What `plan_joined` asks of a reader: which files belong together, and their rows as prepared lines."""
+
     @property
-    def suffixes(self) -> tuple[str, ...]: ...
+    def suffixes(self) -> tuple[str, ...]:
+        """Lower-case endings of the files."""
+        ...
 
-    def pairs(self, files: tuple[str, ...]) -> list[tuple[str, str | None]]: ...
+    def pairs(self, files: tuple[str, ...]) -> list[tuple[str, str | None]]:
+        """Return (file, the one that completes it) of those among `files` that hold rows."""
+        ...
 
-    def join(self, root: Location, file: str, partner: str | None) -> Iterator[bytes]: ...
+    def join(self, root: Location, file: str, partner: str | None) -> Iterator[bytes]:
+        """Yield the prepared lines of one pair."""
+        ...
 
 
-def _plan(reader: _Joins, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
+def plan_joined(reader: Joins, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
+    """Write the rows of every pair of files once, below `prepare_to`, and cut them; streaming."""
     splits: list[Split] = []
     digests: list[tuple[str, str]] = []
     found = find_files(root, files, reader.suffixes)
@@ -61,7 +70,7 @@ class QuestionsAndAnnotations:
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every pair of files and cut the result."""
-        return _plan(self, root, files, prepare_to, rows)
+        return plan_joined(self, root, files, prepare_to, rows)
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
         """Yield joined rows; the annotation is null where there is none."""
@@ -149,7 +158,7 @@ class CaptionsAndImages:
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every file with itself and cut the result."""
-        return _plan(self, root, files, prepare_to, rows)
+        return plan_joined(self, root, files, prepare_to, rows)
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
         """Yield joined rows; the image is null where there is none."""

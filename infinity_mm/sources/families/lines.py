@@ -6,7 +6,9 @@ JSON is taken apart element by element (`infinity_mm.sources.families.cut`) and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,35 +70,49 @@ class Scan:
 def scan_lines(location: Location, file: str, rows: int, prepared: bool = False) -> Scan:
     """Cut a file of lines into splits of `rows` non-blank lines."""
     whole = xxhash.xxh3_128()
-    digests: list[int] = []
-    marks: list[tuple[int, int]] = []  # (offset, physical line) of every non-blank line
+
+    def found() -> Iterator[tuple[int, int, bytes]]:
+        for number, (offset, line) in enumerate(iterate_lines(location)):
+            whole.update(line)
+            whole.update(b"\n")
+            if line.strip():
+                yield offset, number, line
+
+    splits = cut_rows(found(), file, rows, location.uri if prepared else None)
+    return Scan(splits, whole.hexdigest())
+
+
+def cut_rows(
+    found: Iterable[tuple[int, int, bytes]], file: str, rows: int, prepared: str | None = None
+) -> tuple[Split, ...]:
+    """Return splits of `rows` rows of a file that is given as (offset, physical line, row without its newline)."""
+    digests = array("Q")
+    marks: list[tuple[int, int]] = []  # (offset, physical line) of every row that begins a split
     end = 0
-    for number, (offset, line) in enumerate(iterate_lines(location)):
-        whole.update(line)
-        whole.update(b"\n")
-        end = offset + len(line) + 1
-        if line.strip():
-            digests.append(xxhash.xxh3_64_intdigest(line.strip()))
+    for offset, number, text in found:
+        if len(digests) % rows == 0:
             marks.append((offset, number))
+        digests.append(xxhash.xxh3_64_intdigest(text.strip()))
+        end = offset + len(text) + 1
     repeats = find_repeats(digests)
     splits = []
-    for start in range(0, len(marks), rows):
-        stop = min(start + rows, len(marks))
+    for index, (offset, number) in enumerate(marks):
+        start, stop = index * rows, min((index + 1) * rows, len(digests))
         splits.append(
             Split(
                 file=file,
-                start=marks[start][0],
-                stop=marks[stop][0] if stop < len(marks) else end,
-                first=marks[start][1],
+                start=offset,
+                stop=marks[index + 1][0] if index + 1 < len(marks) else end,
+                first=number,
                 rows=stop - start,
-                repeats=tuple((place - start, n) for place, n in repeats if start <= place < stop),
-                prepared=location.uri if prepared else None,
+                repeats=repeats_within(repeats, start, stop),
+                prepared=prepared,
             )
         )
-    return Scan(tuple(splits), whole.hexdigest())
+    return tuple(splits)
 
 
-def find_repeats(digests: list[int]) -> list[tuple[int, int]]:
+def find_repeats(digests: Sequence[int]) -> list[tuple[int, int]]:
     """Return (position, n) for every position whose digest occurs for the n-th time after the first."""
     values = np.array(digests, np.uint64)
     order = np.argsort(values, kind="stable")
@@ -110,6 +126,12 @@ def find_repeats(digests: list[int]) -> list[tuple[int, int]]:
     return sorted(found)
 
 
+def repeats_within(repeats: list[tuple[int, int]], start: int, stop: int) -> tuple[tuple[int, int], ...]:
+    """Return the repeats at positions from `start` to `stop`, counted from `start`."""
+    low, high = bisect_left(repeats, (start, 0)), bisect_left(repeats, (stop, 0))
+    return tuple((place - start, n) for place, n in repeats[low:high])
+
+
 def read_lines(root: Location, split: Split) -> Iterator[Raw]:
     """Yield the rows of a split of a JSON Lines file, or of a prepared file."""
     location = root / split.file if split.prepared is None else Location(split.prepared)
@@ -121,10 +143,11 @@ def read_lines(root: Location, split: Split) -> Iterator[Raw]:
             continue
         place += 1
         repeat = repeats.get(place, 0)
-        yield _prepared(text, repeat) if split.prepared else _line(text, f"line={number + 1}", repeat)
+        yield _prepared(text, repeat) if split.prepared else read_line(text, f"line={number + 1}", repeat)
 
 
-def _line(text: bytes, locator: str, repeat: int) -> Raw:
+def read_line(text: bytes, locator: str, repeat: int) -> Raw:
+    """Return the row of one line of JSON Lines."""
     digest = xxhash.xxh3_128_hexdigest(text)
     text = text.removeprefix(_BOM)
     snippet = text[:SNIPPET].decode("utf-8", "replace")
@@ -172,7 +195,7 @@ def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]
     return tuple(
         Split(
             file, split.start, split.stop, split.first, split.rows,
-            tuple((p - split.first, n) for p, n in repeats if split.first <= p < split.first + split.rows),
+            repeats_within(repeats, split.first, split.first + split.rows),
             split.prepared,
         )
         for split in splits
@@ -203,11 +226,13 @@ def is_json_lines(location: Location) -> bool:
     return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
 
 
-def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str, Any, Fault | None]]:
+def elements(
+    location: Location, inside: tuple[str, ...], columns: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any, Fault | None]]:
     """Yield (locator, row, fault) of a JSON array, of the array under one of `inside`, or of an object's values.
 
     An element that is no JSON is one fault. Where the brackets do not match, what stood before is yielded, then
-    one fault for the rest.
+    one fault for the rest. An object whose first key is one of `columns` is one row.
     """
     chosen = _array_inside(location, inside)
     count = 0
@@ -215,6 +240,9 @@ def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str,
         for piece in pieces(location, () if chosen is None else (chosen,)):
             if piece.text is None or piece.inside != (chosen or ""):
                 continue
+            if count == 0 and chosen is None and piece.key is not None and piece.key.lower() in columns:
+                yield _whole(location)
+                return
             yield _element(f"item={count}" if piece.key is None else f"key={piece.key}", piece.key, piece.text)
             count += 1
     except BrokenOff as error:
@@ -223,6 +251,12 @@ def elements(location: Location, inside: tuple[str, ...]) -> Iterator[tuple[str,
             None,
             ("malformed_json", f"the file breaks off or is no JSON after {count} rows: {error}"),
         )
+
+
+def _whole(location: Location) -> tuple[str, Any, Fault | None]:
+    if location.size() > _LONGEST_FIRST_LINE:
+        return "item=0", None, ("unexpected_row", f"one row of {location.size()} bytes")
+    return _element("item=0", None, location.read_bytes().removeprefix(_BOM))
 
 
 def _element(locator: str, key: str | None, text: bytes) -> tuple[str, Any, Fault | None]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import xxhash
 
@@ -12,7 +14,7 @@ from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Quarantine, Raw, Split
 from infinity_mm.sources.families.cut import parse_row
 from infinity_mm.sources.families.files import find_files
-from infinity_mm.sources.families.lines import SNIPPET, find_repeats
+from infinity_mm.sources.families.lines import SNIPPET, find_repeats, repeats_within
 
 #: Largest json member that is read; a label of a sample is a few kilobytes.
 _MAX_JSON = 64 << 20
@@ -38,15 +40,9 @@ class TarRows:
                 digests.append((file, xxhash.xxh3_128_hexdigest((root / file).read_bytes())))
                 splits.append(Split(file, 0, 1, 0, 1))
                 continue
-            samples, digest = _scan(root / file)
+            digest, cuts = plan_tar(root / file, file, rows)
             digests.append((file, digest))
-            size = (root / file).size()
-            repeats = find_repeats([xxhash.xxh3_64_intdigest(key.encode()) for key, _ in samples])
-            for start in range(0, len(samples), rows):
-                stop = min(start + rows, len(samples))
-                end = samples[stop][1] if stop < len(samples) else size
-                inside = tuple((place - start, n) for place, n in repeats if start <= place < stop)
-                splits.append(Split(file, samples[start][1], end, start, stop - start, inside))
+            splits += cuts
         return Plan(tuple(splits), tuple(digests))
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
@@ -57,6 +53,27 @@ class TarRows:
         repeats = dict(split.repeats)
         for place, raw in enumerate(_samples(root / split.file, split)):
             yield Raw(raw.locator, raw.row, raw.digest, repeats.get(place, 0), raw.error, raw.snippet)
+
+
+def plan_tar(location: Location, file: str, rows: int) -> tuple[str, list[Split]]:
+    """Return a digest of one tar's headers and labels, and its splits at sample borders."""
+    samples, digest = _scan(location)
+    size = location.size()
+    repeats = find_repeats([xxhash.xxh3_64_intdigest(key.encode()) for key, _ in samples])
+    splits = []
+    for start in range(0, len(samples), rows):
+        stop = min(start + rows, len(samples))
+        end = samples[stop][1] if stop < len(samples) else size
+        splits.append(Split(file, samples[start][1], end, start, stop - start, repeats_within(repeats, start, stop)))
+    return digest, splits
+
+
+def first_members(location: Location, count: int) -> list[str]:
+    """Return the names of the first files in a tar; fewer where it is damaged."""
+    names: list[str] = []
+    with contextlib.suppress(tarfile.ReadError):
+        names += (member.name for _, member in islice(_members(location, 0, None), count))
+    return names
 
 
 def _unpacked(root: Location, file: str) -> Raw:
