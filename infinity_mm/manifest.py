@@ -104,6 +104,8 @@ class Manifest(Frozen):
     versions: dict[str, str]
     #: Source -> annotation file -> digest.
     inputs: dict[str, dict[str, str]]
+    #: Sources of the recipe that were left out whole -> why; none of their rows was read.
+    refused: dict[str, str] = Field(default_factory=dict)
     #: Roots on the hub: ``OWNER/NAME@REVISION`` as asked for -> the commit that was read.
     revisions: dict[str, str] = Field(default_factory=dict)
     books: dict[str, SourceBooks]

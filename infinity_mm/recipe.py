@@ -23,6 +23,7 @@ from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.hub import is_hub, parse_hub
+from infinity_mm.licenses import LicensePolicy
 from infinity_mm.nearest import nearest
 from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.synth.params import SynthParams
@@ -87,6 +88,8 @@ class Recipe(Frozen):
     name: Name
     seed: int = 17
     sources: tuple[SourceUse, ...] = Field(min_length=1)
+    #: Which licences may stay: "any", "commercial", "permissive", names, or a mapping of policy, allow and deny.
+    licenses: LicensePolicy = LicensePolicy()
     #: Manners and storage of the download of pictures that sources give by URL.
     download: DownloadParams = DownloadParams()
     filters: tuple[FilterUse, ...] = ()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from infinity_mm.cli.options import (
     console,
     json_option,
+    licenses_option,
     no_download_option,
     policy_option,
     print_json,
     ray_options,
     work_option,
 )
+
+if TYPE_CHECKING:
+    from infinity_mm.licenses import LicensePolicy
 
 
 @click.command()
@@ -23,6 +29,7 @@ from infinity_mm.cli.options import (
 @click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
 @no_download_option
 @policy_option
+@licenses_option
 @ray_options
 @json_option
 def ingest(
@@ -33,6 +40,7 @@ def ingest(
     files: tuple[str, ...],
     no_download: bool,
     policy: tuple[str, ...],
+    licenses: LicensePolicy | None,
     address: str | None,
     workers: int | None,
     as_json: bool,
@@ -41,7 +49,8 @@ def ingest(
 
     Rows that cannot be read go to WORK/quarantine/SOURCE/ with a reason. `infinity-mm sources` lists
     the sources; `infinity-mm sources SOURCE` says which files it expects. Pictures that a source gives by URL are
-    downloaded first, each once, to WORK/downloads/; the same command again asks for what failed.
+    downloaded first, each once, to WORK/downloads/; the same command again asks for what failed. DIR_OR_URI may be
+    hf://datasets/OWNER/NAME: the commit that WORK saw first is read.
     """
     from infinity_mm.cli.tables import books_table, download_table
     from infinity_mm.download.params import parse_params
@@ -52,7 +61,7 @@ def ingest(
 
     use = SourceUse(name=source, root=Location.of(root).uri, limit=limit, files=files, max_quarantined=1.0)
     download = parse_params(policy, enabled=not no_download)
-    manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download)
+    manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download, licenses)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
     else:

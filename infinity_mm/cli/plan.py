@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from infinity_mm.cli.options import console, json_option, print_json, ray_options, set_option, work_option
+from infinity_mm.cli.options import (
+    console,
+    json_option,
+    licenses_option,
+    print_json,
+    ray_options,
+    set_option,
+    with_licenses,
+    work_option,
+)
 
 if TYPE_CHECKING:
+    from infinity_mm.licenses import LicensePolicy
     from infinity_mm.pipeline.forecast import SourcePlan
 
 
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
     help="Rows of each source whose pictures are looked up; 0 for none.",
 )
 @set_option
+@licenses_option
 @ray_options
 @json_option
 def plan(
@@ -36,6 +47,7 @@ def plan(
     pilot: int | None,
     sample: int,
     overrides: tuple[str, ...],
+    licenses: LicensePolicy | None,
     address: str | None,
     workers: int | None,
     as_json: bool,
@@ -53,7 +65,7 @@ def plan(
     from infinity_mm.pipeline.run import RunOptions
     from infinity_mm.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    loaded = with_licenses(load_recipe(recipe, overrides), licenses)
     found = preview(loaded, Location.of(work or f"runs/{loaded.name}"), sample)
     problems = [line.problem for line in found.sources if line.problem is not None]
     predicted = forecast(loaded, pilot, RunOptions(address, workers)) if pilot and not problems else None
@@ -62,7 +74,8 @@ def plan(
     else:
         out = console()
         out.print(plan_table(f"{loaded.name}: {found.work}", found.sources))
-        for text in (*source_lines(found.sources), *(f"  {stage}" for stage in found.stages)):
+        refused = (f"  {name}: left out: {reason}" for name, reason in found.refused.items())
+        for text in (*source_lines(found.sources), *refused, *(f"  {stage}" for stage in found.stages)):
             out.print(text, markup=False, soft_wrap=True)
         for text in predicted.lines() if predicted is not None else ():
             out.print(text, markup=False, soft_wrap=True)

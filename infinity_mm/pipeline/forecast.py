@@ -10,17 +10,16 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.ingest import make_tasks
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import unfinished
-from infinity_mm.pipeline.pinning import pin_roots
 from infinity_mm.pipeline.planning import make_task, read_plan
 from infinity_mm.pipeline.preflight import (
     SAMPLED,
     Pictures,
-    check_inputs,
     check_sample,
     picture_roots,
     sample_pictures,
     unmatched,
 )
+from infinity_mm.pipeline.preparing import prepare
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.sources.catalogue import load as load_source
@@ -55,6 +54,8 @@ class Preview(Frozen):
     """What a run would do."""
 
     work: str
+    #: Sources that the licence policy leaves out whole -> why.
+    refused: dict[str, str]
     sources: tuple[SourcePlan, ...]
     stages: tuple[str, ...]
 
@@ -97,11 +98,11 @@ def preview(recipe: Recipe, work: Location, sample: int = SAMPLED) -> Preview:
     Of every source, `sample` rows are read and their pictures looked up; 0 leaves that out. Raises `SourceError` where
     a root has no annotation files, `RecipeError` where no engine can run the model.
     """
-    recipe = pin_roots(recipe, Store(work)).recipe
-    listings = check_inputs(recipe)
+    prepared = prepare(recipe, work)
+    recipe = prepared.recipe
     stages = tuple(_stages(recipe))
-    lines = tuple(_preview_source(recipe, use, listings[use.name], work, sample) for use in recipe.sources)
-    return Preview(work=str(work), sources=lines, stages=stages)
+    lines = tuple(_preview_source(recipe, use, prepared.listings[use.name], work, sample) for use in recipe.sources)
+    return Preview(work=str(work), refused=prepared.refused, sources=lines, stages=stages)
 
 
 def _preview_source(
@@ -141,7 +142,9 @@ def source_files(root: str, listing: tuple[str, ...]) -> int:
 
 
 def _stages(recipe: Recipe) -> list[str]:
+    judged = [] if recipe.licenses.refuses_nothing else [f"license   {recipe.licenses.text()}"]
     stages = ["ingest    records, pictures decoded and measured once", "identity  native ids used twice"]
+    stages += judged
     stages += [f"filter    {use.use} {use.with_ or ''}".rstrip() for use in recipe.filters]
     if recipe.dedup.mode != "off":
         stages.append(
@@ -167,14 +170,15 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
     small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16)})
     with tempfile.TemporaryDirectory(prefix="infinity-mm-pilot-") as folder:
         pilot = recipe.model_copy(update={"sources": sources, "synth": small})
-        pilot = pin_roots(pilot, Store(Location.of(folder))).recipe
+        pilot = prepare(pilot, Location.of(folder)).recipe
         manifest = run(pilot, Location.of(folder), options)
         store = Store(Location.of(folder))
         whole = 0
-        for use, small_use in zip(recipe.sources, pilot.sources, strict=True):
-            plan = read_plan(store, make_task(store, small_use, recipe.partition_rows).output)
+        limits = {use.name: use.limit for use in recipe.sources}
+        for use in pilot.sources:
+            plan = read_plan(store, make_task(store, use, recipe.partition_rows).output)
             total = sum(split.rows for split in plan.splits)
-            whole += min(total, use.limit or total)
+            whole += min(total, limits[use.name] or total)
     books = {name: book for name, book in manifest.books.items() if name != SYNTHETIC}
     seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())
     scale = whole / seen if seen else 0.0

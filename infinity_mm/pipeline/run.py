@@ -20,9 +20,9 @@ from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import Context, tidy
-from infinity_mm.pipeline.pinning import pin_roots, remember
+from infinity_mm.pipeline.pinning import remember
 from infinity_mm.pipeline.planning import run_planning
-from infinity_mm.pipeline.preflight import check_inputs
+from infinity_mm.pipeline.preparing import Prepared, prepare
 from infinity_mm.pipeline.rails import check_drops, watch_quarantine
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
 from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
@@ -53,21 +53,20 @@ def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection
     finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
-    pinned = pin_roots(recipe, Store(work))
-    recipe = pinned.recipe
-    check_inputs(recipe)
+    prepared = prepare(recipe, work)
+    recipe = prepared.recipe
     if recipe.synth is not None:
         check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
-        remember(context.store, pinned.revisions)
-        manifest, examples = _curate(context, began, exports, pinned.revisions)
+        remember(context.store, prepared.revisions)
+        manifest, examples = _curate(context, began, exports, prepared)
         write_report(context.store, manifest, examples)
         return manifest
 
 
 def _curate(
-    context: Context, began: float, only: Collection[str] | None, revisions: dict[str, str]
+    context: Context, began: float, only: Collection[str] | None, prepared: Prepared
 ) -> tuple[Manifest, dict[str, Examples]]:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
@@ -104,7 +103,8 @@ def _curate(
         seed=recipe.seed,
         versions=versions(),
         inputs={name: dict(plan.files) for name, plan in sorted(plans.items())},
-        revisions=revisions,
+        refused=prepared.refused,
+        revisions=prepared.revisions,
         books=books,
         stages=tuple(context.stages),
         exports=exports,

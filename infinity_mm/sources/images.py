@@ -41,7 +41,8 @@ class ImageStore:
         self._image_roots = image_roots
         self._indexed = archives
         self._work = work
-        self._archives: dict[str, tuple[Archive, ...]] = {}
+        #: Archives of image roots, and the folder that each would be unpacked to by its name.
+        self._archives: dict[str, tuple[tuple[Archive, str], ...]] = {}
         #: Archives that paths lead through.
         self._through: dict[str, Archive | None] = {}
         self._listings: dict[str, dict[str, list[str]]] = {}
@@ -93,12 +94,16 @@ class ImageStore:
     def problems(self) -> list[str]:
         """Return what is wrong with the archives, so that pictures may be missing in them."""
         roots = [place for place in self._image_roots if is_archive_root(place)]
-        return [archive.problem for place in roots for archive in self._open(place) if archive.problem]
+        return [archive.problem for place in roots for archive, _ in self._open(place) if archive.problem]
 
     def _read(self, image_root: str, name: str) -> bytes | Quarantine | None:
         if is_archive_root(image_root):
-            found = (archive.read(name) for archive in self._open(image_root))
-            return next((data for data in found if data is not None), None)
+            for archive, folder in self._open(image_root):
+                for member in (name, f"{folder}/{name}"):
+                    data = archive.read(member)
+                    if data is not None:
+                        return data
+            return None
         location = self._root / image_root / name if image_root else self._root / name
         try:
             return location.read_bytes()
@@ -135,15 +140,24 @@ class ImageStore:
             return Quarantine("ambiguous_image", f"{name} could be any of {found}")
         return (self._root / folder / found[0]).read_bytes() if found else None
 
-    def _open(self, image_root: str) -> tuple[Archive, ...]:
+    def _open(self, image_root: str) -> tuple[tuple[Archive, str], ...]:
         if image_root not in self._archives:
             if self._indexed is None:
-                opened = [open_archive(self._root, files) for files in find_archives(self._root, image_root)]
+                found: list[tuple[ArchiveFiles, Location | None]] = [
+                    (files, None) for files in find_archives(self._root, image_root)
+                ]
             else:
                 known = [archive for archive in self._indexed if archive.image_root == image_root]
-                opened = [open_archive(self._root, archive.files, self._index_of(archive)) for archive in known]
-            self._archives[image_root] = tuple(opened)
+                found = [(archive.files, self._index_of(archive)) for archive in known]
+            self._archives[image_root] = tuple(
+                (open_archive(self._root, files, index), _stem(files.name)) for files, index in found
+            )
         return self._archives[image_root]
 
     def _index_of(self, archive: IndexedArchive) -> Location | None:
         return None if self._work is None or not archive.index else self._work / archive.index
+
+
+def _stem(archive: str) -> str:
+    """Return the folder that an archive is packed from, going by its name: ``train2014`` for train2014.zip."""
+    return re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", archive.rpartition("/")[2], flags=re.IGNORECASE)

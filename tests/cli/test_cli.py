@@ -53,6 +53,8 @@ def test_help_and_version_import_neither_ray_nor_arrow():
         ({"export": [{"name": "x", "format": "tfrecord"}]}, ("export.0.format", "tfrecord")),
         ({"synth": {"images": 0}}, ("synth.images", "0")),
         ({"partition_rows": 0}, ("partition_rows", "0")),
+        ({"licenses": "commercial,MIT"}, ("licenses", "write +MIT")),
+        ({"licenses": {"polcy": "any"}}, ("licenses.polcy", "'policy'")),
     ],
 )
 def test_a_wrong_recipe_ends_with_2_before_any_work(capsys, write_recipe, tmp_path, change, words):
@@ -148,6 +150,22 @@ def test_plan_looks_up_a_sample_of_pictures(capsys, write_recipe, tmp_path):
     assert "0 of 1 sampled pictures found" in out
     assert "images.zip (not there)" in err
     assert "cs.stanford.edu" in err
+
+
+def test_licences_are_judged_before_work_and_a_wrong_policy_is_named(capsys, write_recipe, tmp_path):
+    status, out, _ = run(capsys, "plan", write_recipe(), "--licenses", "permissive", "--sample", 0)
+    assert status == 0
+    assert "infinity_mm: left out: CC-BY-SA-4.0 is not permissive" in out
+    assert "license   permissive" in out
+    status, _, err = run(capsys, "plan", write_recipe(), "--licenses", "permissive,MIT")
+    assert (status, "write +MIT to allow it too" in err) == (2, True)
+    (tmp_path / "chat.json").write_text("[]")
+    status, _, err = run(
+        capsys, "ingest", "llavar", "--root", tmp_path, "--work", tmp_path / "work", "--licenses", "commercial"
+    )
+    assert status == 2
+    assert "llavar: CC-BY-NC-4.0 is not commercial (to use it all the same, add +CC-BY-NC-4.0 to the policy)" in err
+    assert not (tmp_path / "work").exists()
 
 
 def test_files_that_are_not_there_end_a_run_before_any_work(capsys, write_recipe, tmp_path):

@@ -15,10 +15,7 @@ from infinity_mm.sources.catalogue import load, names
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "sources.json"
 #: Sources of the reference that have no adapter yet; only ever to be made shorter.
-NOT_YET = {
-    "coco_text", "coyo_700m", "laion_2b_en", "laion_coco", "mmc4", "mmc_alignment", "mmc_instruction", "obelics", "pmd",
-    "visdial",
-}  # fmt: skip
+NOT_YET: set[str] = set()
 #: The reference's words -> the categories of the data model that say the same.
 CATEGORIES = {
     "caption": {"caption"},
