@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source")
-@click.option("--root", required=True, metavar="DIR_OR_URI", help="Folder that holds the publisher's files.")
+@click.option(
+    "--root",
+    required=True,
+    metavar="DIR_OR_URI",
+    help="Folder or URI (s3://, gs://, hf://datasets/OWNER/NAME) of the publisher's files.",
+)
 @work_option(required=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows.")
 @click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
