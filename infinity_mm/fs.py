@@ -11,7 +11,7 @@ import os
 import posixpath
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -168,12 +168,10 @@ class Location:
         with self._writing():
             filesystem.create_dir(parent, recursive=True)
             stream = filesystem.open_output_stream(aside)
-        try:
+        with ExitStack() as broken_off:
+            broken_off.callback(_close_quietly, stream)
             yield cast(IO[bytes], _Sink(self, stream))
-        except BaseException:
-            with suppress(OSError):
-                stream.close()
-            raise
+            broken_off.pop_all()
         with self._writing():
             stream.close()
             if self.is_local:
@@ -233,6 +231,12 @@ class _Sink:
 
     def close(self) -> None:
         """Do nothing: the file gets its name at the end of `Location.write_whole` and not before."""
+
+
+def _close_quietly(stream: pa.NativeFile) -> None:
+    """Close a file that will not be used: another error is on its way and is the one to tell."""
+    with suppress(OSError):
+        stream.close()
 
 
 def _flush(path: str) -> None:

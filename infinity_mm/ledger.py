@@ -33,6 +33,9 @@ LEDGER = pa.schema(
     ]
 )
 
+#: Reason of a raw row that is a turn of the conversation that its winner holds: nothing of it is lost.
+JOINED_ELSEWHERE = "joined_conversation"
+
 #: Raw rows that could not become records, beside the parts they came from.
 QUARANTINE = pa.schema(
     [
@@ -62,7 +65,7 @@ class LedgerRow(Frozen):
     reason: str | None = Field(default=None, pattern=r"^[a-z]+(_[a-z]+)*$")
     #: The value that decided; for a kept row, the optional pictures that it does without.
     detail: str | None = None
-    #: For a duplicate, the row that was kept instead.
+    #: For a duplicate, the row that was kept instead; for a joined row, the one whose record holds it.
     winner: str | None = None
 
 
@@ -156,8 +159,9 @@ def check_outcomes(ledger: pa.Table) -> None:
         raise StageError(f"a ledger row must be kept without a reason or not kept with one, got {wrong}")
 
 
-#: What an id stands for in `IDENTITIES`: a row, a row that lost to another, or the one that it lost to.
-ROW, REMOVED, WINNER = 0, 1, 2
+#: What an id stands for in `IDENTITIES`: a row; one that lost to another; one that is a turn of another's conversation;
+#: the one that such a row lost to; the one that holds such a turn.
+ROW, REMOVED, JOINED, WINNER, HOLDER = range(5)
 
 #: The ids of a ledger part, small enough that those of tens of millions of rows can be compared: sorted by prefix.
 IDENTITIES = pa.schema(
@@ -172,30 +176,33 @@ IDENTITIES = pa.schema(
 
 def identities(ledger: pa.Table) -> pa.Table:
     """Return `IDENTITIES`: one row per ledger row, and one per winner that a ledger row names."""
+    beaten = pc.is_valid(ledger.column("winner")).to_numpy()
+    joined = pc.fill_null(pc.equal(ledger.column("reason"), JOINED_ELSEWHERE), False).to_numpy()
+    roles = np.where(beaten, np.where(joined, JOINED, REMOVED), ROW).astype(np.uint8)
     winners = ledger.column("winner").drop_null().to_pylist()
-    roles = pc.cast(pc.is_valid(ledger.column("winner")), pa.uint8()).to_numpy()
     raw = np.frombuffer(bytes.fromhex("".join([*ledger.column("id").to_pylist(), *winners])), np.uint8).reshape(-1, 16)
     prefix = raw[:, 0].astype(np.uint16) << 8 | raw[:, 1]
     order = np.argsort(prefix, kind="stable")
     ids = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(raw), [None, pa.py_buffer(raw[order].tobytes())])
-    role = np.concatenate([roles, np.full(len(winners), WINNER, np.uint8)])[order]
-    return pa.table([pa.array(prefix[order]), ids, pa.array(role)], schema=IDENTITIES)
+    asked = np.where(joined[beaten], HOLDER, WINNER).astype(np.uint8)
+    return pa.table([pa.array(prefix[order]), ids, pa.array(np.concatenate([roles, asked])[order])], schema=IDENTITIES)
 
 
 def check_identities(table: pa.Table) -> None:
     """Check `IDENTITIES` of a range of ids, over the whole ledger.
 
     Raises `StageError` naming an id that occurs twice, or a winner that is not itself a row of the ledger that lost
-    to no other.
+    to no other. Only the conversation to which a row was joined may have lost afterwards, as a whole.
     """
     role = table.column("role")
     ids = table.filter(pc.less(role, WINNER)).column("id")
     if pc.count_distinct(ids).as_py() != len(ids):
         twice = next(identity for identity, number in Counter(ids.to_pylist()).items() if number > 1)
         raise StageError(f"the ledger names the row {twice.hex()} twice; this is a bug, please report it")
-    firm = table.filter(pc.equal(role, ROW)).column("id").combine_chunks()
-    winners = table.filter(pc.equal(role, WINNER)).column("id")
-    stray = winners.filter(pc.invert(pc.is_in(winners, value_set=firm)))
-    if len(stray):
-        name = stray[0].as_py().hex()
-        raise StageError(f"the winner {name} is absent from the ledger or lost to another row itself")
+    for asked, allowed in ((WINNER, [ROW]), (HOLDER, [ROW, REMOVED])):
+        fit = table.filter(pc.is_in(role, value_set=pa.array(allowed, pa.uint8()))).column("id").combine_chunks()
+        winners = table.filter(pc.equal(role, asked)).column("id")
+        stray = winners.filter(pc.invert(pc.is_in(winners, value_set=fit)))
+        if len(stray):
+            name = stray[0].as_py().hex()
+            raise StageError(f"the winner {name} is absent from the ledger or lost to another row itself")

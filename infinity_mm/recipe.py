@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.download.params import DownloadParams
-from infinity_mm.errors import RecipeError, StoreError
+from infinity_mm.errors import RecipeError, SourceError, StoreError
 from infinity_mm.export.plan import ShardLimits
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
@@ -25,7 +25,9 @@ from infinity_mm.fs import Location
 from infinity_mm.hub import is_hub, parse_hub
 from infinity_mm.licenses import LicensePolicy
 from infinity_mm.nearest import nearest
+from infinity_mm.sources.base import Source
 from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.sources.options import with_options
 from infinity_mm.synth.params import SynthParams
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -45,8 +47,17 @@ class SourceUse(Frozen):
     priority: int = Field(default=100, ge=-(1 << 31), lt=1 << 31)
     #: Glob patterns of the annotation files, relative to the root; () takes the published names.
     files: tuple[str, ...] = ()
+    #: How the source is read, e.g. `group_by_image: true`; `infinity-mm sources NAME` lists its options.
+    options: dict[str, Any] = Field(default_factory=dict)
     #: The run stops when a larger share of the source's rows is quarantined at ingest.
     max_quarantined: Share = 0.5
+    #: What becomes of a document of which no picture could be had: kept as text with the note "all_images_lost", or
+    #: quarantined.
+    all_images_lost: Literal["keep", "quarantine"] = "keep"
+
+    def load(self) -> Source:
+        """Return the source with its options; raises `SourceError` for a name, option or value it does not have."""
+        return with_options(load_source(self.name), self.options)
 
 
 class FilterUse(Frozen):
@@ -190,7 +201,10 @@ def _element(items: list[Any], step: str, text: str) -> int:
 
 
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
-    load_source(use.name)
+    try:
+        use.load()
+    except SourceError as error:
+        raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
     root = Location.of(use.root, base=path.resolve().parent)
     if is_hub(root.uri):  # looked for when it is pinned
         parse_hub(root.uri)

@@ -52,6 +52,14 @@ RECORDS = pa.schema(
 #: Columns of `RECORDS` that every pass may read; all but the pixels.
 RECORD_COLUMNS: tuple[str, ...] = tuple(name for name in RECORDS.names if name != "image_bytes")
 
+JOINED = pa.struct(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source_ref", pa.string(), nullable=False),
+        pa.field("turn", pa.int32(), nullable=False),  # counted from 1
+    ]
+)
+
 #: Measured while a picture is decoded at ingest; one row per record, list columns one entry per image.
 INGEST_ATTRIBUTES = pa.schema(
     [
@@ -61,6 +69,8 @@ INGEST_ATTRIBUTES = pa.schema(
         pa.field("notes", pa.list_(pa.string()), nullable=False),
         # Optional pictures that the row does without, as "reason: detail"; not among the lists below.
         pa.field("images_lost", pa.list_(pa.string()), nullable=False),
+        # Raw rows that are in this record beside its own, where a source's questions are grouped by picture.
+        pa.field("joined", pa.list_(pa.field("element", JOINED, nullable=False)), nullable=False),
         pa.field("width", pa.list_(pa.int32()), nullable=False),  # pixels
         pa.field("height", pa.list_(pa.int32()), nullable=False),  # pixels
         pa.field("mode", pa.list_(pa.string()), nullable=False),  # Pillow's mode of the stored picture

@@ -3,6 +3,7 @@
 ``<folder>/part-<number>-<fingerprint>.parquet``: the number orders the parts of one source, the
 fingerprint names stage, version, parameters and inputs. Whether work is done is asked of the file
 system and of nothing else, so a run can be killed at any moment and the same command goes on.
+Pages carry a CRC-32 that readings verify: damage on the disk is an error and not another result.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Store:
                     columns=None if columns is None else list(columns),
                     use_threads=False,
                     filters=list(where) if where else None,
+                    page_checksum_verification=True,
                 )
         except (OSError, pa.ArrowInvalid) as error:
             raise StoreError(f"cannot read {location}: {error}; delete that file and run again") from error
@@ -94,7 +96,7 @@ class Store:
     def read_row(self, path: str, row: int) -> tuple[dict[str, Any], list[bytes | None]]:
         """Return one record of a part, without pixels, and its pictures; loads only its row group."""
         with self.at(path).open_input() as stream:
-            parquet = pq.ParquetFile(stream)
+            parquet = pq.ParquetFile(stream, page_checksum_verification=True)
             group = 0
             while row >= (size := parquet.metadata.row_group(group).num_rows):
                 row, group = row - size, group + 1
@@ -105,7 +107,7 @@ class Store:
     def write(self, path: str, table: pa.Table, group_rows: int = 64 * 1024) -> None:
         """Write a part of small columns, whole or not at all."""
         with self.at(path).write_whole() as stream:
-            pq.write_table(table, stream, compression="zstd", row_group_size=group_rows)
+            pq.write_table(table, stream, compression="zstd", row_group_size=group_rows, write_page_checksum=True)
 
     @contextmanager
     def writer(self, path: str, schema: pa.Schema) -> Iterator[GroupWriter]:
@@ -114,7 +116,9 @@ class Store:
         compression = {leaf: "none" if leaf.startswith("image_bytes") else "zstd" for leaf in leaves(schema)}
         with (
             self.at(path).write_whole() as stream,
-            pq.ParquetWriter(stream, schema, compression=compression, use_dictionary=False) as parquet,
+            pq.ParquetWriter(
+                stream, schema, compression=compression, use_dictionary=False, write_page_checksum=True
+            ) as parquet,
         ):
             writer = GroupWriter(parquet, schema)
             yield writer

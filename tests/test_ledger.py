@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from infinity_mm.errors import StageError
 from infinity_mm.ledger import (
+    JOINED_ELSEWHERE,
     LEDGER,
     add_books,
     check_counts,
@@ -89,3 +90,20 @@ def test_identities_are_sorted_and_complete(raw):
     assert sorted(made.column("id").to_pylist()) == sorted(raw)
     prefixes = made.column("prefix").to_pylist()
     assert prefixes == sorted(int.from_bytes(one[:2], "big") for one in raw)
+
+
+def joined(winner: int) -> dict[str, object]:
+    return dropped(JOINED_ELSEWHERE, stage="ingest", winner=f"{winner:032x}")
+
+
+def test_a_joined_row_stays_with_its_conversation_when_that_is_a_duplicate():
+    check(table({}, dropped("exact_pair", winner=f"{0:032x}"), joined(1), joined(0)))
+
+
+def test_a_joined_row_must_name_a_record_and_holds_none_itself():
+    with pytest.raises(StageError, match="absent"):
+        check(table(joined(7)))
+    with pytest.raises(StageError, match=f"{1:032x}"):
+        check(table({}, joined(0), joined(1)))
+    with pytest.raises(StageError, match=f"{1:032x}"):
+        check(table({}, joined(0), dropped("near_pair", winner=f"{1:032x}")))

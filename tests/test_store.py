@@ -1,3 +1,5 @@
+import hashlib
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -63,6 +65,15 @@ def test_a_damaged_part_says_what_to_do(store):
     store.at("p").write_bytes(b"PAR1 not really")
     with pytest.raises(StoreError, match="delete that file and run again"):
         store.read("p")
+
+
+def test_a_changed_byte_in_a_page_is_found_when_it_is_read(store):
+    store.write("p", pa.table({"text": [hashlib.sha256(bytes([n])).hexdigest() for n in range(200)]}))
+    content = store.at("p").read_bytes()
+    for at in range(len(content) // 4, len(content) // 2, 97):
+        store.at("p").write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with pytest.raises(StoreError, match="CRC checksum verification failed"):
+            store.read("p")
 
 
 def test_same_rows_same_bytes(store):

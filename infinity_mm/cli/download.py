@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from infinity_mm.cli.options import console, json_option, policy_option, print_json, ray_options, work_option
+from infinity_mm.cli.options import (
+    console,
+    json_option,
+    policy_option,
+    print_json,
+    ray_options,
+    source_option,
+    work_option,
+)
 
 
 @click.command()
@@ -13,6 +21,7 @@ from infinity_mm.cli.options import console, json_option, policy_option, print_j
 @work_option(required=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the URLs of the first N raw rows.")
 @click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
+@source_option
 @policy_option
 @ray_options
 @json_option
@@ -22,6 +31,7 @@ def download(
     work: str,
     limit: int | None,
     files: tuple[str, ...],
+    options: tuple[str, ...],
     policy: tuple[str, ...],
     address: str | None,
     workers: int | None,
@@ -40,8 +50,9 @@ def download(
     from infinity_mm.pipeline.ingest_only import download_only
     from infinity_mm.pipeline.run import RunOptions
     from infinity_mm.recipe import SourceUse
+    from infinity_mm.sources.options import parse_options
 
-    use = SourceUse(name=source, root=Location.of(root).uri, limit=limit, files=files)
+    use = SourceUse(name=source, root=Location.of(root).uri, limit=limit, files=files, options=parse_options(options))
     report = download_only(use, Location.of(work), RunOptions(address, workers), parse_params(policy))
     if as_json:
         print_json(report.model_dump(mode="json"))

@@ -37,6 +37,8 @@ def explain(work: str, identity: str, as_json: bool) -> None:
 
 
 def _show(out: Console, life: Life) -> None:
+    from infinity_mm.ledger import JOINED_ELSEWHERE
+
     row = life.ledger
     verdict = (
         f"{row['outcome']}" if row["outcome"] == "kept" else f"{row['outcome']} by {row['stage']}: {row['reason']}"
@@ -45,7 +47,8 @@ def _show(out: Console, life: Life) -> None:
     if row["detail"]:
         lines.append(f"  decided by  {row['detail']}")
     if life.winner:
-        lines.append(f"  lost to     {life.winner['id']}  ({life.winner['source']}: {life.winner['source_ref']})")
+        verb = "part of" if row["reason"] == JOINED_ELSEWHERE else "lost to"
+        lines.append(f"  {verb}     {life.winner['id']}  ({life.winner['source']}: {life.winner['source_ref']})")
     if life.raw:
         lines += ["  raw row", f"    {life.raw[:600]}"]
     if life.record:

@@ -14,6 +14,7 @@ from infinity_mm.cli.options import (
     policy_option,
     print_json,
     ray_options,
+    source_option,
     work_option,
 )
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @work_option(required=True)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows.")
 @click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
+@source_option
 @no_download_option
 @policy_option
 @licenses_option
@@ -43,6 +45,7 @@ def ingest(
     work: str,
     limit: int | None,
     files: tuple[str, ...],
+    options: tuple[str, ...],
     no_download: bool,
     policy: tuple[str, ...],
     licenses: LicensePolicy | None,
@@ -63,8 +66,16 @@ def ingest(
     from infinity_mm.pipeline.ingest_only import ingest_only
     from infinity_mm.pipeline.run import RunOptions
     from infinity_mm.recipe import SourceUse
+    from infinity_mm.sources.options import parse_options
 
-    use = SourceUse(name=source, root=Location.of(root).uri, limit=limit, files=files, max_quarantined=1.0)
+    use = SourceUse(
+        name=source,
+        root=Location.of(root).uri,
+        limit=limit,
+        files=files,
+        options=parse_options(options),
+        max_quarantined=1.0,
+    )
     download = parse_params(policy, enabled=not no_download)
     manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download, licenses)
     if as_json:

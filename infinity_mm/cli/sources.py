@@ -32,6 +32,7 @@ def sources(name: str | None, markdown: bool, update: Path | None, as_json: bool
     from infinity_mm.access import how_to_get, start_command
     from infinity_mm.cli.cards import card_lines, cards_table, markdown_table, with_table
     from infinity_mm.sources.catalogue import load, names
+    from infinity_mm.sources.options import describe_options
 
     found = [load(each) for each in ([name] if name else names())]
     cards = [source.card for source in found]
@@ -47,6 +48,7 @@ def sources(name: str | None, markdown: bool, update: Path | None, as_json: bool
                     "downloads": source.downloads,
                     "how_to_get": how_to_get(source.card),
                     "start": start_command(source.card),
+                    "options": [asdict(option) for option in describe_options(source)],
                 }
                 for source in found
             ]

@@ -24,7 +24,7 @@ from infinity_mm.errors import StageError
 from infinity_mm.export.pictures import LOCAL_WINDOW, REMOTE_WINDOW, Span, Window, picture_chunk, walk
 from infinity_mm.export.plan import Shard
 from infinity_mm.fs import Location
-from infinity_mm.schema import RECORD_COLUMNS, validate_records
+from infinity_mm.schema import RECORD_COLUMNS, RECORDS, validate_records
 
 Row = dict[str, Any]
 
@@ -95,7 +95,9 @@ def _read_part(work: Location, part: str, items: Sequence[_Wanted]) -> Iterator[
     waiting = sorted(items, key=lambda item: item.row)
     try:
         with location.open_input() as stream:
-            parquet = pq.ParquetFile(stream)
+            parquet = pq.ParquetFile(stream, page_checksum_verification=True)
+            if not parquet.schema_arrow.equals(RECORDS):
+                raise StageError(f"{location} is not of the records schema; delete that file and run again")
             window = Window(stream, LOCAL_WINDOW if location.is_local else REMOTE_WINDOW)
             start = 0
             for group in range(parquet.metadata.num_row_groups):
@@ -106,7 +108,7 @@ def _read_part(work: Location, part: str, items: Sequence[_Wanted]) -> Iterator[
                     held = _read_group(parquet, window, group, part, rows)
                     yield from zip(inside, held, strict=True)
                 start = stop
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise StageError(f"cannot read {location}: {error}; delete that file and run again") from error
     if waiting and waiting[-1].row >= start:
         raise StageError(f"{location} has {start} rows, a row beyond them was planned; {_AGAIN}")

@@ -20,7 +20,7 @@ from infinity_mm.schema import IMAGE, MESSAGE
 from infinity_mm.store import leaves
 
 VERSION = 2
-#: Bytes of pictures, and rows, after which a row group is closed; `binary` holds at most 2 GiB per group.
+#: Bytes of pictures and texts, and rows, after which a row group is closed; `binary` holds at most 2 GiB per group.
 GROUP_BYTES = 64 << 20
 GROUP_ROWS = 1_000
 
@@ -79,8 +79,9 @@ def write_shard(rows: Iterable[dict[str, Any]], folder: Location, index: int, of
             write_statistics=_SMALL,
         ) as writer:
             for group in _groups(rows, tally):
-                writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
+                writer.write_table(group)
                 groups += 1
+                del group  # while the next one is gathered
     stats = tally.stats(name, fingerprint, groups, sink)
     stats.write(folder / sidecar_name(index, of))
     return stats
@@ -91,18 +92,21 @@ def sidecar_name(index: int, of: int) -> str:
     return f"index/train-{index:05d}-of-{of:05d}.json"
 
 
-def _groups(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
+def _groups(rows: Iterable[dict[str, Any]], tally: Tally) -> Iterator[pa.Table]:
+    """Yield row groups; the rows of one are let go as soon as its table is made."""
+    lines: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        group.append(_line(row))
+        lines.append(_line(row))
         tally.add(row)
-        size += sum(len(data) for data in row["image_bytes"])
-        if size >= GROUP_BYTES or len(group) >= GROUP_ROWS:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+        size += sum(len(data) for data in row["image_bytes"]) + sum(len(turn["content"]) for turn in row["messages"])
+        if size >= GROUP_BYTES or len(lines) >= GROUP_ROWS:
+            table = pa.Table.from_pylist(lines, schema=SCHEMA)
+            lines, size = [], 0
+            yield table
+            del table
+    if lines:
+        yield pa.Table.from_pylist(lines, schema=SCHEMA)
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

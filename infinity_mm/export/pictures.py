@@ -65,9 +65,11 @@ class Window:
 
 
 def picture_chunk(group: pq.RowGroupMetaData) -> pq.ColumnChunkMetaData:
-    """Return the metadata of a row group's pictures."""
-    chunks = (group.column(number) for number in range(group.num_columns))
-    return next(chunk for chunk in chunks if chunk.path_in_schema == _COLUMN)
+    """Return the metadata of a row group's pictures; raises `pyarrow.ArrowInvalid` where it has none."""
+    for number in range(group.num_columns):
+        if (chunk := group.column(number)).path_in_schema == _COLUMN:
+            return chunk
+    raise pa.ArrowInvalid(f"there is no column {_COLUMN}")
 
 
 def walk(window: Window, chunk: pq.ColumnChunkMetaData, stored: int) -> Iterator[Span] | None:

@@ -14,9 +14,13 @@ def read_tar_with_webdataset(paths: list[str]) -> int:
 def read_parquet_with_datasets(paths: list[str]) -> int:
     """Return how many rows `datasets` sees in the files, pictures decoded."""
     import datasets
+    from pyarrow.dataset import ParquetFragmentScanOptions
 
-    # Streaming: else every file would first be copied into an Arrow cache.
-    table = datasets.load_dataset("parquet", data_files={"train": paths}, split="train", streaming=True)
+    # Streaming: else every file would first be copied into an Arrow cache. No prefetch: it holds a whole file.
+    options = ParquetFragmentScanOptions(pre_buffer=False)
+    table = datasets.load_dataset(
+        "parquet", data_files={"train": paths}, split="train", streaming=True, fragment_scan_options=options
+    )
     count = 0
     for row in table:
         for image in row["images"]:

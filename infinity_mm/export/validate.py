@@ -74,7 +74,7 @@ def _check_records(root: Location, prefix: str, findings: Findings) -> None:
         name = prefix + file
         try:
             with (root / file).open_input() as stream:
-                parquet = pq.ParquetFile(stream)
+                parquet = pq.ParquetFile(stream, page_checksum_verification=True)
                 if not parquet.schema_arrow.equals(RECORDS):
                     findings.add(name, "", "is not of the records schema (schemas/records.arrow.json); ingest again")
                     continue

@@ -11,14 +11,14 @@ import pyarrow as pa
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_unit
-from infinity_mm.ledger import LEDGER
+from infinity_mm.ledger import JOINED_ELSEWHERE, LEDGER
 from infinity_mm.pipeline.losses import describe_losses
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store
 
 MIXTURE_VERSION = 1
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
 
 MIXED = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string()), pa.field("detail", pa.string())]
@@ -152,20 +152,24 @@ def run_ledger(
 
 
 def write_ledger(task: LedgerTask) -> None:
-    """Join verdicts and quarantine of one part into ledger rows: records first, then quarantine.
+    """Join verdicts and quarantine of one part into ledger rows: records, what was joined to them, then quarantine.
 
-    The detail of a kept row says which of its pictures it does without, if any.
+    The detail of a kept row says which of its pictures it does without, if any. A raw row that is a turn of another
+    row's conversation is dropped in favour of that row, whatever becomes of it.
     """
     store = Store(Location(task.work))
     rows = outcomes(store, task.fate)
     source = task.fate.part.source
     if task.fate.ingested:
         references = store.read(task.fate.part.records, ["source_ref"]).column("source_ref").to_pylist()
-        losses = store.read(task.fate.part.ingest, ["images_lost"]).column("images_lost").to_pylist()
-        for row, reference, images_lost in zip(rows, references, losses, strict=True):
+        measured = store.read(task.fate.part.ingest, ["images_lost", "joined"]).to_pylist()
+        joined = []
+        for row, reference, beside in zip(rows, references, measured, strict=True):
             row |= {"source": source, "source_ref": reference}
             if row["outcome"] == "kept":
-                row["detail"] = describe_losses(images_lost)
+                row["detail"] = describe_losses(beside["images_lost"])
+            joined += [_joined(source, row["id"], one) for one in beside["joined"]]
+        rows += joined
         for lost in store.read(task.fate.part.quarantine).to_pylist():
             rows.append({name: lost.get(name) for name in LEDGER.names} | {"outcome": "quarantined", "winner": None})
     else:
@@ -173,3 +177,17 @@ def write_ledger(task: LedgerTask) -> None:
         for row, reference in zip(rows, references, strict=True):
             row |= {"source": source, "source_ref": reference}
     store.write(task.output, pa.Table.from_pylist(rows, schema=LEDGER))
+
+
+def _joined(source: str, record: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the ledger row of a raw row that is a turn of a record."""
+    return {
+        "id": row["id"],
+        "source": source,
+        "source_ref": row["source_ref"],
+        "outcome": "dropped",
+        "stage": "ingest",
+        "reason": JOINED_ELSEWHERE,
+        "detail": f"turn={row['turn']} of the conversation about the same picture",
+        "winner": record,
+    }

@@ -156,7 +156,7 @@ def tally_part(task: TallyTask) -> None:
 
 def _choose(store: Store, task: TallyTask, ledger: pa.Table) -> Examples:
     part = task.fate.part
-    duplicates = ledger.filter(pc.is_valid(ledger.column("winner"))).to_pylist()
+    duplicates = ledger.filter(pc.equal(ledger.column("stage"), "dedup")).to_pylist()
     if not task.fate.ingested:
         found = Examples(generated=tuple(store.read(part.records, ["id"]).column("id").to_pylist()))
     else:

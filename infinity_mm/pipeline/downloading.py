@@ -22,7 +22,6 @@ from infinity_mm.pipeline.resolving import OutcomesTask, report_downloads, run_o
 from infinity_mm.pipeline.urls import Group, count_wanted, run_urls
 from infinity_mm.recipe import SourceUse
 from infinity_mm.sources.base import Plan
-from infinity_mm.sources.catalogue import load as load_source
 
 
 @dataclass(frozen=True)
@@ -61,4 +60,4 @@ def _download(
 
 
 def _by_url(uses: Sequence[SourceUse]) -> list[SourceUse]:
-    return [use for use in uses if load_source(use.name).downloads]
+    return [use for use in uses if use.load().downloads]

@@ -22,7 +22,6 @@ from infinity_mm.pipeline.preflight import (
 from infinity_mm.pipeline.preparing import prepare
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import Recipe, SourceUse
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
 
@@ -108,7 +107,7 @@ def preview(recipe: Recipe, work: Location, sample: int = SAMPLED) -> Preview:
 def _preview_source(
     recipe: Recipe, use: SourceUse, listing: tuple[str, ...], work: Location, sample: int
 ) -> SourcePlan:
-    store, source = Store(work), load_source(use.name)
+    store, source = Store(work), use.load()
     task = make_task(store, use, recipe.partition_rows)
     plan = read_plan(store, task.output) if store.at(task.output).exists() else None
     there, absent = picture_roots(source, Location(use.root))
@@ -133,7 +132,7 @@ def _preview_source(
     done = len(parts) - len(unfinished(store, parts))
     if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
         done = min(len(parts), len(store.at(f"records/{use.name}").files()))
-    return line.model_copy(update={"rows": sum(part.take for part in parts), "partitions": len(parts), "done": done})
+    return line.model_copy(update={"rows": sum(part.rows for part in parts), "partitions": len(parts), "done": done})
 
 
 def source_files(root: str, listing: tuple[str, ...]) -> int:
@@ -177,7 +176,7 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
         limits = {use.name: use.limit for use in recipe.sources}
         for use in pilot.sources:
             plan = read_plan(store, make_task(store, use, recipe.partition_rows).output)
-            total = sum(split.rows for split in plan.splits)
+            total = sum(split.inputs(split.rows) for split in plan.splits)
             whole += min(total, limits[use.name] or total)
     books = {name: book for name, book in manifest.books.items() if name != SYNTHETIC}
     seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())

@@ -10,7 +10,6 @@ from infinity_mm.archives.reading import IndexedArchive
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.recipe import SourceUse
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 
 STAGE = "index"
@@ -50,7 +49,7 @@ def list_archives(use: SourceUse) -> tuple[IndexedArchive, ...]:
     """Return the archives that a source's image roots name, and where their indexes are or will be."""
     root = Location(use.root)
     found = []
-    for image_root in filter(is_archive_root, load_source(use.name).image_roots):
+    for image_root in filter(is_archive_root, use.load().image_roots):
         for files in find_archives(root, image_root):
             pieces = open_pieces(root, files)
             kind = kind_of(files, pieces)

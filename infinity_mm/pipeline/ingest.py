@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -26,13 +26,14 @@ from infinity_mm.recipe import SourceUse
 from infinity_mm.record import record_id
 from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, to_table, validate_records
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Sample, Source, Split
-from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.sources.grouping import Turn
 from infinity_mm.sources.images import ImageStore
+from infinity_mm.sources.options import options_of, parse_members
 from infinity_mm.store import Store
 from infinity_mm.versions import computing
 
 #: Raised whenever ingestion itself would write other bytes for the same samples.
-VERSION = 2
+VERSION = 3
 STAGE = "ingest"
 #: Characters of a raw row that the quarantine keeps.
 SNIPPET = 4_096
@@ -45,15 +46,20 @@ class IngestTask:
     """One split of one source."""
 
     work: str
-    root: str
+    use: SourceUse
     part: Part
     split: Split
-    #: Raw rows to take from the split: fewer than it holds only where a limit cuts it.
+    #: Rows to take from the split: fewer than it holds only where a limit cuts it.
     take: int
     #: Where the split's URLs are resolved; None for sources without.
     pictures: str | None = None
     #: The archives that pictures are looked up in, with their indexes.
     archives: tuple[IndexedArchive, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Raw rows that the ledger must account for: more than `take` where the questions of a picture are one row."""
+        return self.split.inputs(self.take)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -73,24 +79,36 @@ class Cut:
 
 
 def cut(use: SourceUse, plan: Plan) -> list[Cut]:
-    """Return the splits of a plan that the source's limit leaves, in order."""
+    """Return the splits of a plan that the source's limit leaves, in order.
+
+    The limit counts raw rows. Where several are one row, the row that reaches the limit is taken whole.
+    """
     digests = dict(plan.files)
     left = use.limit
     pieces = []
     for number, split in enumerate(plan.splits):
-        take = split.rows if left is None else min(left, split.rows)
+        take = split.rows if left is None else _within(split, left)
         if take == 0:
             break
         pieces.append(Cut(number, split, digests[split.file], take))
-        left = None if left is None else left - take
+        left = None if left is None else max(0, left - split.inputs(take))
     return pieces
+
+
+def _within(split: Split, limit: int) -> int:
+    """Return how many rows of a split it takes to reach `limit` raw rows."""
+    if not split.members or limit == 0:
+        return min(limit, split.rows)
+    reached = (take for take, rows in enumerate(accumulate(split.members), 1) if rows >= limit)
+    return next(reached, split.rows)
 
 
 def identity_of(source: Source, piece: Cut) -> tuple[list[object], list[object]]:
     """Return what the samples of a split are a function of, for fingerprints."""
     split = piece.split
+    chosen = options_of(source)
     return (
-        [source.card.name, source.version, source.reader.version, repr(source.reader)],
+        [source.card.name, source.version, source.reader.version, repr(source.reader), *([chosen] if chosen else [])],
         [split.file, piece.digest, split.start, split.stop, split.first, piece.take],
     )
 
@@ -114,6 +132,7 @@ def make_tasks(
 ) -> list[IngestTask]:
     """Cut a source's plan into tasks; pure. `pictures` are those of each split, by its number."""
     tasks = []
+    keep_text = use.all_images_lost == "keep"
     for piece in cut(use, plan):
         resolved = (pictures or {}).get(piece.number)
         card = source.card
@@ -122,13 +141,14 @@ def make_tasks(
             *identity_of(source, piece),
             [card.license, card.category, card.language, list(source.image_roots)],
             [] if resolved is None else [resolved.digest],
+            *([] if keep_text else [["all_images_lost", use.all_images_lost]]),
             ImageLimits(),
             computing("pillow"),
             *filter(None, [commit_of(use.root)]),  # pictures of another commit may be others
         )
         path = None if resolved is None else resolved.path
         part = Part(card.name, piece.number, name)
-        tasks.append(IngestTask(work.uri, use.root, part, piece.split, piece.take, path, archives))
+        tasks.append(IngestTask(work.uri, use, part, piece.split, piece.take, path, archives))
     return tasks
 
 
@@ -142,25 +162,25 @@ def run_ingest(
 def ingest_split(task: IngestTask) -> None:
     """Read one split and write its records, measurements and quarantine."""
     store = Store(Location(task.work))
-    source = load_source(task.part.source)
+    source = task.use.load()
+    root = Location(task.use.root)
     fetched = None if task.pictures is None else Fetched(store, task.pictures)
-    images = ImageStore(Location(task.root), source.image_roots, fetched, task.archives, store.work)
-    ingestor = Ingestor(source, images, ImageLimits())
+    images = ImageStore(root, source.image_roots, fetched, task.archives, store.work)
+    ingestor = Ingestor(source, images, ImageLimits(), task.use.all_images_lost == "keep")
     rejected: list[dict[str, Any]] = []
     read = 0
     with (
         store.writer(task.part.records, RECORDS) as records,
         store.writer(task.part.ingest, INGEST_ATTRIBUTES) as attributes,
     ):
-        for raw in islice(source.reader.read(Location(task.root), task.split), task.take):
+        for raw in islice(source.reader.read(root, task.split), task.take):
             read += 1
-            made = ingestor.interpret(task.split.file, raw)
-            if isinstance(made, Made):
+            made, faults = ingestor.interpret_all(task.split.file, raw)
+            if made is not None:
                 size = sum(made.attributes["file_bytes"]) + 1_000
                 records.add(made.record, size)
                 attributes.add(made.attributes, 500)
-            else:
-                rejected.append(made)
+            rejected += faults
         if read != task.take:
             raise StageError(
                 f"{task.part.source}: {task.split.file} rows {task.split.first}.. were planned as {task.take}, "
@@ -187,6 +207,7 @@ class Ingestor:
     source: Source
     images: ImageStore
     limits: ImageLimits
+    keep_text: bool = True
 
     def interpret(self, file: str, raw: Raw) -> Made | dict[str, Any]:
         """Return a record with its measurements, or a quarantine row."""
@@ -194,21 +215,51 @@ class Ingestor:
             fault = raw.error or Quarantine("unexpected_row", "the reader gave neither a row nor a reason")
             return self._reject(file, raw, fault)
         sample = self.source.parse(raw.row)
-        if isinstance(sample, Quarantine):
-            return self._reject(file, raw, sample)
+        made = sample if isinstance(sample, Quarantine) else self._make(file, raw, sample)
+        return self._reject(file, raw, made) if isinstance(made, Quarantine) else made
+
+    def interpret_all(self, file: str, raw: Raw) -> tuple[Made | None, list[dict[str, Any]]]:
+        """Return the record of a raw row, or of the rows that were put together as one, and quarantine rows.
+
+        Each of several rows ends once: the first that can be used as the record, the others that are in it under
+        "joined" in its measurements, all else in quarantine.
+        """
+        if not raw.members:
+            made = self.interpret(file, raw)
+            return (made, []) if isinstance(made, Made) else (None, [made])
+        talk = parse_members(self.source, [member.row or {} for member in raw.members])
+        fates = list(zip(raw.members, talk.fates, strict=True))
+        rejected = [self._reject(file, member, fate) for member, fate in fates if isinstance(fate, Quarantine)]
+        if talk.sample is None:
+            return None, rejected
+        (first, begin), *others = [(member, fate) for member, fate in fates if isinstance(fate, Turn)]
+        result = self._make(file, first, talk.sample)
+        if isinstance(result, Quarantine):
+            lost = [(member, replace(result, source_id=fate.source_id)) for member, fate in [(first, begin), *others]]
+            return None, rejected + [self._reject(file, member, fault) for member, fault in lost]
+        joined = [
+            {
+                "id": _identify(self.source.card.name, file, member, turn.source_id),
+                "source_ref": f"{file}#{member.locator}",
+                "turn": turn.number,
+            }
+            for member, turn in others
+        ]
+        return replace(result, attributes=result.attributes | {"joined": joined}), rejected
+
+    def _make(self, file: str, raw: Raw, sample: Sample) -> Made | Quarantine:
+        """Resolve the sample's pictures and return the finished record."""
         pictures, lost = self._pictures(sample)
         if isinstance(lost, Quarantine):
-            return self._reject(file, raw, replace(lost, source_id=sample.source_id))
+            return replace(lost, source_id=sample.source_id)
         if lost:
-            left = without_images(sample, lost)
+            left = without_images(sample, lost, self.keep_text)
             if isinstance(left, Quarantine):
-                return self._reject(file, raw, replace(left, source_id=sample.source_id))
+                return replace(left, source_id=sample.source_id)
             sample = left
         made = self._assemble(file, raw, sample, pictures, [fault for _, fault in sorted(lost.items())])
         fault_text = validate_records([made.record])[0]
-        if fault_text is not None:
-            return self._reject(file, raw, Quarantine("invalid_record", fault_text, sample.source_id))
-        return made
+        return made if fault_text is None else Quarantine("invalid_record", fault_text, sample.source_id)
 
     def _pictures(self, sample: Sample) -> tuple[list[_Picture], dict[int, Quarantine] | Quarantine]:
         """Return the pictures that are there, and why the optional ones (by position) are not.
@@ -265,7 +316,7 @@ class Ingestor:
             "extra": orjson.dumps(dict(sample.extra), option=orjson.OPT_SORT_KEYS, default=str).decode(),
         }
         losses = [f.detail if f.reason == "download_failed" else f"{f.reason}: {f.detail}" for f in lost]
-        attributes = {"id": identity, "category": category, "notes": notes, "images_lost": losses}
+        attributes = {"id": identity, "category": category, "notes": notes, "images_lost": losses, "joined": []}
         return Made(record, attributes | columns_of(facts))
 
     def _reject(self, file: str, raw: Raw, fault: Quarantine) -> dict[str, Any]:

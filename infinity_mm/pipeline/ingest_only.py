@@ -31,7 +31,6 @@ from infinity_mm.pipeline.screening import run_identity, run_screen
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, SourceUse, recipe_fingerprint
 from infinity_mm.sources.base import Plan
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import versions
 
@@ -50,7 +49,7 @@ def ingest_only(
     those of its recipe.
     """
     began = time.monotonic()
-    source = load_source(use.name)
+    source = use.load()
     prepared = recipe_of(use, work, download, licenses)
     recipe, (use,) = prepared.recipe, prepared.recipe.sources
     _refuse_run_folder(work, use)
@@ -67,7 +66,7 @@ def ingest_only(
         screens = run_screen(context, run_identity(context, tasks), {part: {"ingest": part.ingest} for part in parts})
         fates = [Fate(part, screens[part]) for part in parts]
         ledgers = run_ledger(context, fates, only_sources={use.name})
-        books, _ = close_books(context, fates, ledgers, {use.name: sum(task.take for task in tasks)})
+        books, _ = close_books(context, fates, ledgers, {use.name: sum(task.rows for task in tasks)})
         tidy(context, [use.name])
         manifest = _manifest(context, prepared, plan, books, downloads.report, began)
         whole = _beside(_read_manifest(work), manifest)
@@ -146,7 +145,7 @@ def download_only(use: SourceUse, work: Location, options: RunOptions, download:
 
     Raises `SourceError` for a source that has none, and as `ingest_only` does.
     """
-    if not load_source(use.name).downloads:
+    if not use.load().downloads:
         raise SourceError(f"{use.name} gives no pictures by URL: there is nothing to download; `infinity-mm ingest` it")
     prepared = recipe_of(use, work, download)
     with exclusive(work), Engine(options.address, options.workers) as engine:

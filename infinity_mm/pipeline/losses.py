@@ -12,12 +12,13 @@ from infinity_mm.sources.base import Quarantine, Sample
 SHOWN = 3
 
 
-def without_images(sample: Sample, lost: Mapping[int, Quarantine]) -> Sample | Quarantine:
+def without_images(sample: Sample, lost: Mapping[int, Quarantine], keep_text: bool = True) -> Sample | Quarantine:
     """Return the sample without the pictures at the positions `lost`, and without their placeholders.
 
     The k-th placeholder, counted over all messages, is the k-th picture's. A message of which nothing visible is left
-    goes. Notes say that pictures were lost, and whether all were. Comes back as a quarantine: a row of which no text is
-    left either, and one whose placeholders are not as many as its pictures, as then nobody can say whose they are.
+    goes. Notes say that pictures were lost, and whether all were. Comes back as a quarantine: a row without any picture
+    of which no text is left either, or not `keep_text`; and one whose placeholders are not as many as its pictures, as
+    then nobody can say whose they are.
     """
     places = sum(message.content.count(IMAGE_TOKEN) for message in sample.messages)
     first = lost[min(lost)]
@@ -28,8 +29,9 @@ def without_images(sample: Sample, lost: Mapping[int, Quarantine]) -> Sample | Q
     images = tuple(image for place, image in enumerate(sample.images) if place not in lost)
     notes = (*sample.notes, "images_lost")
     if not images:
-        if not messages:
-            return Quarantine(first.reason, f"all {len(lost)} pictures lost, and there is no text: {first.detail}")
+        if not messages or not keep_text:
+            rest = "text alone is not kept" if messages else "there is no text"
+            return Quarantine(first.reason, f"all {len(lost)} pictures lost, and {rest}: {first.detail}")
         notes = (*notes, "all_images_lost")
     return replace(sample, messages=messages, images=images, notes=notes)
 

@@ -73,9 +73,9 @@ def run_pass(
     began = time.monotonic()
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
-    waiting = set(todo)
+    waiting = {task.outputs for task in todo}  # tasks carry options of recipes, which have no hash
     for task in tasks:
-        if task not in waiting:
+        if task.outputs not in waiting:
             watch(task)
     done = context.engine.map(stage, function, todo, resources)
     for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):

@@ -11,7 +11,6 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.recipe import SourceUse
 from infinity_mm.sources.base import Plan, Source, Split
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.sources.families.files import find_files
 from infinity_mm.store import Store
 
@@ -21,8 +20,8 @@ class PlanTask:
     """One source to be cut."""
 
     work: str
-    root: str
-    source: str
+    use: SourceUse
+    #: Glob patterns of the annotation files.
     files: tuple[str, ...]
     rows: int
     output: str
@@ -41,7 +40,7 @@ def run_planning(context: Context) -> dict[str, Plan]:
     run_pass(context, "plan", plan_source, tasks)
     for task in tasks:
         _drop_prepared(context.store, task)
-    return {task.source: read_plan(context.store, task.output) for task in tasks}
+    return {task.use.name: read_plan(context.store, task.output) for task in tasks}
 
 
 def _drop_prepared(store: Store, task: PlanTask) -> None:
@@ -54,14 +53,14 @@ def _drop_prepared(store: Store, task: PlanTask) -> None:
 
 def make_task(store: Store, use: SourceUse, rows: int) -> PlanTask:
     """Name a source's plan by the listing of its annotation files; raises `SourceError` without any."""
-    source = load_source(use.name)
+    source = use.load()
     patterns = use.files or source.card.files
     root = Location(use.root)
     found = list_files(source, root, patterns)
     listing = [[path, (root / path).size(), (root / path).modified_ns()] for path in found]
     name = fingerprint(["plan", source.reader.version, repr(source.reader), rows], [use.root, list(patterns)], listing)
     output = f"state/plans/{use.name}/{name}.json"
-    return PlanTask(store.work.uri, use.root, use.name, tuple(patterns), rows, output, tuple(found))
+    return PlanTask(store.work.uri, use, tuple(patterns), rows, output, tuple(found))
 
 
 def list_files(source: Source, root: Location, patterns: tuple[str, ...]) -> list[str]:
@@ -72,9 +71,8 @@ def list_files(source: Source, root: Location, patterns: tuple[str, ...]) -> lis
 def plan_source(task: PlanTask) -> None:
     """Cut one source's files and write the plan."""
     store = Store(Location(task.work))
-    source = load_source(task.source)
     prepare_to = store.at(task.output.removesuffix(".json"))
-    plan = source.reader.plan(Location(task.root), task.files, prepare_to, task.rows)
+    plan = task.use.load().reader.plan(Location(task.use.root), task.files, prepare_to, task.rows)
     store.at(task.output).write_bytes(orjson.dumps(asdict(plan)))
 
 
@@ -86,5 +84,7 @@ def read_plan(store: Store, path: str) -> Plan:
     for split in tree["splits"]:
         repeats = tuple((place, number) for place, number in split["repeats"])
         below = (split["prepared"] or "").partition(f"/{folder.name}/")[2]
-        splits.append(Split(**{**split, "repeats": repeats, "prepared": (folder / below).uri if below else None}))
+        prepared = (folder / below).uri if below else None
+        members = tuple(split["members"])
+        splits.append(Split(**{**split, "repeats": repeats, "prepared": prepared, "members": members}))
     return Plan(tuple(splits), tuple((name, digest) for name, digest in tree["files"]))

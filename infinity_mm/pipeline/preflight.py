@@ -18,7 +18,6 @@ from infinity_mm.pipeline.indexing import list_archives, list_indexed
 from infinity_mm.pipeline.planning import list_files
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Source, Split
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.sources.families.files import match_files
 from infinity_mm.sources.images import ImageStore
 from infinity_mm.store import Store
@@ -82,7 +81,7 @@ def check_inputs(recipe: Recipe) -> dict[str, tuple[str, ...]]:
     listings: dict[str, tuple[str, ...]] = {}
     faults = []
     for use in recipe.sources:
-        source = load_source(use.name)
+        source = use.load()
         try:
             listings[use.name] = tuple(list_files(source, Location(use.root), use.files or source.card.files))
         except SourceError as error:
@@ -97,7 +96,7 @@ def check_sample(use: SourceUse, pictures: Pictures) -> str | None:
     lost = sum(pictures.refused.values())
     if pictures.unindexed or lost <= use.max_quarantined * pictures.rows:
         return None
-    source = load_source(use.name)
+    source = use.load()
     there, absent = picture_roots(source, Location(use.root))
     places = [f"{place or '.'} ({'there' if place in there else 'not there'})" for place in (*there, *absent)]
     return (
@@ -109,7 +108,7 @@ def check_sample(use: SourceUse, pictures: Pictures) -> str | None:
 def unmatched(use: SourceUse) -> tuple[str, ...]:
     """Return those of the published file names (globs) that match nothing; a part of a source can be used alone."""
     root = Location(use.root)
-    return tuple(pattern for pattern in load_source(use.name).card.files if not match_files(root, pattern))
+    return tuple(pattern for pattern in use.load().card.files if not match_files(root, pattern))
 
 
 def picture_roots(source: Source, root: Location) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -130,7 +129,7 @@ def sample_pictures(
     `plan` is that of an earlier run, if there is one; else the annotation files are cut into a temporary folder, as
     many of them as `STREAMED` allows. Of `store`, a run folder, the indexes of archives are used if they are there.
     """
-    source = load_source(use.name)
+    source = use.load()
     root = Location(use.root)
     with tempfile.TemporaryDirectory(prefix="infinity-mm-plan-") as folder:
         left_out: tuple[str, ...] = ()

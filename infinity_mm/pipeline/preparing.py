@@ -9,7 +9,6 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.pinning import pin_roots
 from infinity_mm.pipeline.preflight import check_inputs
 from infinity_mm.recipe import Recipe
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 
 
@@ -46,7 +45,7 @@ def refuse_sources(recipe: Recipe) -> dict[str, str]:
     """Return the sources of which no row could stay -> why, with the words that would allow them."""
     refused = {}
     for use in recipe.sources:
-        card = load_source(use.name).card
+        card = use.load().card
         reason = None if card.row_licenses else recipe.licenses.refusal(card.license)
         if reason is not None:
             refused[use.name] = f"{reason} (to use it all the same, add +{card.license} to the policy)"

@@ -21,7 +21,7 @@ def watch_quarantine(context: Context, tasks: Sequence[IngestTask]) -> Callable[
     """
     planned: Counter[str] = Counter()
     for task in tasks:
-        planned[task.part.source] += task.take
+        planned[task.part.source] += task.rows
     uses = {use.name: use for use in context.recipe.sources}
     lost: Counter[str] = Counter()
     read: dict[str, list[IngestTask]] = {}
@@ -41,7 +41,7 @@ def _refuse(store: Store, use: SourceUse, read: Sequence[IngestTask], lost: int,
     for task in read:
         reasons.update(store.read(task.part.quarantine, ["reason"]).column("reason").to_pylist())
     most = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(3))
-    so_far = sum(task.take for task in read)
+    so_far = sum(task.rows for task in read)
     when = "" if so_far == planned else f" (after the first {so_far})"
     raise StageError(
         f"source {use.name!r}: {lost} of {planned} rows are in quarantine{when} ({most}), more than "

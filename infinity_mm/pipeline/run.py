@@ -29,7 +29,6 @@ from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, recipe_fingerprint
 from infinity_mm.report import write_report
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import versions
 
@@ -75,7 +74,7 @@ def _curate(
     tasks: list[IngestTask] = []
     for use in recipe.sources:
         pictures = downloads.pictures.get(use.name)
-        tasks += make_tasks(store.work, use, load_source(use.name), plans[use.name], pictures, archives[use.name])
+        tasks += make_tasks(store.work, use, use.load(), plans[use.name], pictures, archives[use.name])
     tasks.sort(key=lambda task: task.part)
     run_ingest(context, tasks, watch_quarantine(context, tasks))
     parts = [task.part for task in tasks]
@@ -120,5 +119,5 @@ def _curate(
 def _planned_rows(recipe: Recipe, tasks: list[IngestTask]) -> dict[str, int]:
     rows = {use.name: 0 for use in recipe.sources}
     for task in tasks:
-        rows[task.part.source] += task.take
+        rows[task.part.source] += task.rows
     return rows

@@ -21,7 +21,6 @@ from infinity_mm.licenses import LicensePolicy
 from infinity_mm.pipeline.ingest import IngestTask
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 from infinity_mm.versions import computing
 
@@ -46,22 +45,25 @@ class IdentityTask:
 
     work: str
     parts: tuple[Part, ...]
+    #: Whether the source promises that native ids are unique.
+    unique: bool
     outputs: tuple[str, ...]
 
 
 def run_identity(context: Context, ingested: Sequence[IngestTask]) -> dict[Part, str]:
     """Find repeated native ids; returns the attribute path of every part."""
+    promised = {use.name: use.load().card.unique_ids for use in context.recipe.sources}
     by_file: dict[tuple[str, str], list[Part]] = {}
     for task in ingested:
         by_file.setdefault((task.part.source, task.split.file), []).append(task.part)
     paths: dict[Part, str] = {}
     tasks = []
     for members in by_file.values():
-        unique = load_source(members[0].source).card.unique_ids
+        unique = promised[members[0].source]
         name = fingerprint(["identity", IDENTITY_VERSION, unique], [part.fingerprint for part in members])
         own = {part: part.attributes("identity", name) for part in members}
         paths |= own
-        tasks.append(IdentityTask(context.store.work.uri, tuple(members), tuple(own.values())))
+        tasks.append(IdentityTask(context.store.work.uri, tuple(members), unique, tuple(own.values())))
     run_pass(context, "identity", find_repeats, tasks)
     return paths
 
@@ -69,13 +71,12 @@ def run_identity(context: Context, ingested: Sequence[IngestTask]) -> dict[Part,
 def find_repeats(task: IdentityTask) -> None:
     """Mark each row whose native key was seen before in the same file of a source with unique keys."""
     store = Store(Location(task.work))
-    unique = load_source(task.parts[0].source).card.unique_ids
     first: dict[str, str] = {}
     for part, path in zip(task.parts, task.outputs, strict=True):
         rows = store.read(part.records, ["id", "source_id"]).to_pylist()
         marks: list[dict[str, Any]] = []
         for row in rows:
-            seen = first.setdefault(row["source_id"], row["id"]) if unique and row["source_id"] else row["id"]
+            seen = first.setdefault(row["source_id"], row["id"]) if task.unique and row["source_id"] else row["id"]
             marks.append({"id": row["id"], "duplicate_of": None if seen == row["id"] else seen})
         store.write(path, pa.Table.from_pylist(marks, schema=IDENTITY))
 

@@ -17,7 +17,6 @@ from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.recipe import SourceUse
 from infinity_mm.sources.base import Plan, Sample
-from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.store import Store
 
 #: Raised whenever the same rows would give other URLs.
@@ -42,7 +41,7 @@ class UrlsTask:
     """The URLs of one split of one source."""
 
     work: str
-    root: str
+    use: SourceUse
     #: Named like the ingest part of the same split, by what the URLs depend on.
     part: Part
     cut: Cut
@@ -89,11 +88,11 @@ def run_urls(context: Context, uses: Sequence[SourceUse], plans: Mapping[str, Pl
     """Collect the URLs of the sources that have any; no picture is touched."""
     tasks = []
     for use in sorted(uses, key=lambda use: use.name):
-        source = load_source(use.name)
+        source = use.load()
         for piece in cut(use, plans[use.name]):
             name = fingerprint(["urls", VERSION], *identity_of(source, piece))
             part = Part(use.name, piece.number, name)
-            tasks.append(UrlsTask(context.store.work.uri, use.root, part, piece))
+            tasks.append(UrlsTask(context.store.work.uri, use, part, piece))
     run_pass(context, "urls", collect_urls, tasks)
     groups = []
     for number, first in enumerate(range(0, len(tasks), GROUP)):
@@ -106,9 +105,10 @@ def run_urls(context: Context, uses: Sequence[SourceUse], plans: Mapping[str, Pl
 
 def collect_urls(task: UrlsTask) -> None:
     """Parse the rows of a split and write the distinct URLs of their pictures."""
-    source = load_source(task.part.source)
+    source = task.use.load()
     found: Counter[tuple[str, str]] = Counter()
-    for raw in islice(source.reader.read(Location(task.root), task.cut.split), task.cut.take):
+    taken = islice(source.reader.read(Location(task.use.root), task.cut.split), task.cut.take)
+    for raw in (row for one in taken for row in one.members or (one,)):
         sample = None if raw.row is None else source.parse(raw.row)
         if isinstance(sample, Sample):
             given = ((ref.url, ref.checksum) for ref in sample.images)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pydantic import Field
+
 from infinity_mm.sources.answers import LETTER, SHORT, choose, letter
 from infinity_mm.sources.answers import options as option_lines
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
@@ -17,8 +19,11 @@ from infinity_mm.sources.options import QuestionOptions, WithOptions
 class AokvqaOptions(QuestionOptions):
     """Which of A-OKVQA's two tasks is trained on."""
 
-    #: "letter": multiple choice; "vote", "first", "draw": one of the ten direct answers, without the choices.
-    answers: Literal["letter", "vote", "first", "draw"] = "letter"
+    answers: Literal["letter", "vote", "first", "draw"] = Field(
+        default="letter",
+        description="the letter of multiple choice, or one of the ten direct answers, without the choices: what most "
+        "annotators gave, what was given first, or one drawn by a hash of the question's id",
+    )
 
 
 def parse(row: Mapping[str, Any], options: AokvqaOptions) -> Sample | Quarantine:

@@ -142,6 +142,12 @@ class Split:
     #: File to read instead of `file`, absolute: rows in JSON Lines, written by `plan` for formats
     #: that cannot be cut (JSON arrays and objects, joined files). Each line is [locator, row].
     prepared: str | None = None
+    #: Raw rows behind each row, where several were put together as one (`Raw.members`); () where each is its own.
+    members: tuple[int, ...] = ()
+
+    def inputs(self, take: int) -> int:
+        """Return how many raw rows stand behind the first `take` rows: each has a row of its own in the ledger."""
+        return sum(self.members[:take]) if self.members else min(take, self.rows)
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,8 @@ class Raw:
     error: Quarantine | None = None
     #: The raw text or a description, for `retry` and for people; cut at 4,096 characters.
     snippet: str = ""
+    #: The raw rows that were put together as this one; () where it is one itself.
+    members: tuple[Raw, ...] = ()
 
 
 class Reader(Protocol):

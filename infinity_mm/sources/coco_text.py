@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from pydantic import Field
+
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.record import Message
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
@@ -27,9 +29,11 @@ READ = (
 class CocoTextOptions(Options):
     """What becomes of pictures without legible English text: three of five, in the published file."""
 
-    #: "ask": whether there is any is asked about every picture, so that both answers occur, and then what it says.
-    #: "refuse": such pictures are quarantined (raise the recipe's `max_quarantined`), the others only read.
-    without_text: Literal["ask", "refuse"] = "ask"
+    without_text: Literal["ask", "refuse"] = Field(
+        default="ask",
+        description="every picture is asked whether it has text, then what it says; or such pictures are quarantined "
+        "(raise max_quarantined), and the others only asked what they say",
+    )
 
 
 def parse(row: Mapping[str, Any], options: CocoTextOptions) -> Sample | Quarantine:

@@ -16,10 +16,12 @@ from itertools import groupby
 from typing import Any, Literal
 
 import orjson
+from pydantic import Field
 
 from infinity_mm.record import IMAGE_TOKEN, Message
 from infinity_mm.sources.base import ImageRef, Quarantine, Sample
 from infinity_mm.sources.conversation import escape_placeholders, read_images
+from infinity_mm.sources.options import Options
 
 #: Between a text and a picture, and between pictures. One newline: where a picture is lost, ingestion closes
 #: the gap to the one newline that then parts the texts.
@@ -118,13 +120,26 @@ def _json(value: object, kind: type[Any]) -> tuple[Any, tuple[str, ...]]:
     return kind(), () if value is None else ("metadata_unreadable",)
 
 
-def parse_matched_sentences(
-    row: Mapping[str, Any], placement: Literal["before", "after"] = "before"
-) -> Sample | Quarantine:
+class MatchOptions(Options):
+    """Where matched pictures stand, and which are taken."""
+
+    placement: Literal["before", "after"] = Field(
+        default="before", description="where a picture stands: before its sentence, as MMC4 documents it, or after"
+    )
+    min_similarity: float = Field(
+        default=-1.0,
+        ge=-1.0,
+        le=1.0,
+        description="CLIP ViT-L/14 cosine of picture and sentence, -1 to 1, below which a picture is left out; "
+        "pictures without a figure stay",
+    )
+
+
+def parse_matched_sentences(row: Mapping[str, Any], options: MatchOptions) -> Sample | Quarantine:
     """MMC4's form: `text_list` of sentences, `image_info` of pictures with the index of the sentence that each matches.
 
-    A picture stands before its sentence, as the data set documents it, or after. Several that match one sentence keep
-    the order of `image_info`. Sentences that follow each other are joined by a blank.
+    Several pictures that match one sentence keep the order of `image_info`. Sentences that follow each other are
+    joined by a blank. A picture that `options` leaves out is no loss, but is noted.
     """
     key = row["url"] if isinstance(row.get("url"), str) else ""
     sentences, infos = row.get("text_list"), row.get("image_info")
@@ -137,20 +152,26 @@ def parse_matched_sentences(
         return Quarantine("unexpected_row", "text_list: expected texts", key)
     matched: dict[int, list[ImageRef]] = {}
     similarity: dict[str, float] = {}
+    notes: list[str] = []
     for number, info in enumerate(infos):
         picture = _matched(info, len(sentences))
         if isinstance(picture, str):
             return Quarantine("unexpected_row", f"image_info {number}: {picture}", key)
         index, reference = picture
+        cosine = info.get("matched_sim")
+        if isinstance(cosine, float):
+            if cosine < options.min_similarity:
+                notes.append("weak_match_left_out")
+                continue
+            similarity[reference.url or reference.uri] = cosine
         matched.setdefault(index, []).append(reference)
-        if isinstance(info.get("matched_sim"), float):
-            similarity[reference.url or reference.uri] = info["matched_sim"]
     segments: list[str | ImageRef] = []
     for index, sentence in enumerate(sentences):
         pictures = matched.get(index, [])
-        segments += [*pictures, sentence] if placement == "before" else [sentence, *pictures]
+        segments += [*pictures, sentence] if options.placement == "before" else [sentence, *pictures]
     extra = {"could_have_url_duplicate": row.get("could_have_url_duplicate"), "matched_sim": similarity}
-    return document(key, _joined(segments), {name: value for name, value in extra.items() if value not in (None, {})})
+    kept = {name: value for name, value in extra.items() if value not in (None, {})}
+    return document(key, _joined(segments), kept, notes)
 
 
 def _matched(info: object, sentences: int) -> tuple[int, ImageRef] | str:
@@ -158,6 +179,8 @@ def _matched(info: object, sentences: int) -> tuple[int, ImageRef] | str:
     if not isinstance(info, Mapping):
         return f"expected an object, got {type(info).__name__}"
     index, url, encoded = info.get("matched_text_index"), info.get("raw_url"), info.get("image_base64")
+    if isinstance(index, float) and index.is_integer():  # by way of pandas
+        index = int(index)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < sentences:
         return f"matched_text_index: expected one of {sentences} sentences, got {index!r:.40}"
     if isinstance(encoded, str) and encoded:

@@ -138,6 +138,10 @@ def parse_joined_vqa(row: Mapping[str, Any], options: VqaOptions, field: str = "
     annotation = row.get("annotation")
     if "question_id" in row and annotation is None:
         return Quarantine("unjoined_annotation", f"question {key} has no annotation", key)
+    if isinstance(annotation, Mapping) and "question_id" not in row:
+        asked = native_key(annotation, "question_id")
+        detail = f"annotation of question {asked!r}: the file has no such question, or another annotation of it"
+        return Quarantine("unjoined_annotation", detail, asked)
     if not isinstance(annotation, Mapping):
         return Quarantine("unexpected_row", f"expected a question with its annotation, got keys {sorted(row)}", key)
     split = str(row.get("data_subtype") or "train2014")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pydantic import Field
+
 from infinity_mm.sources.answers import SHORT, first
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.families.lines import KEY
@@ -16,8 +18,9 @@ from infinity_mm.sources.options import QuestionOptions, WithOptions
 class GqaOptions(QuestionOptions):
     """Which of GQA's two answers is trained on."""
 
-    #: "word": `answer`; "sentence": `fullAnswer`, without the sentence that asks for a word.
-    answers: Literal["word", "sentence"] = "word"
+    answers: Literal["word", "sentence"] = Field(
+        default="word", description="answer, or fullAnswer without the sentence that asks for a word"
+    )
 
 
 def parse(row: Mapping[str, Any], options: GqaOptions) -> Sample | Quarantine:

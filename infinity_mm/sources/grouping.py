@@ -1,40 +1,94 @@
-"""Several samples of one picture as one conversation."""
+"""Several rows about one picture as one conversation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from infinity_mm.record import IMAGE_TOKEN, Message
-from infinity_mm.sources.base import Quarantine, Sample
+from infinity_mm.sources.base import Parse, Quarantine, Sample
 
 
-def merge_samples(outcomes: Sequence[Sample | Quarantine], source_id: str) -> Sample | Quarantine:
-    """Return one conversation about one picture; its places stand in the first question only.
+@dataclass(frozen=True)
+class Turn:
+    """Where in a conversation a row is."""
 
-    Questions that could not be read are named in ``extra["left_out"]`` and in the note `question_left_out`; only where
-    none is left the whole group is quarantined, with the reason of the first. The fields that each sample
-    keeps in `extra` go to ``extra["questions"]``, in the order of the turns.
+    #: Its first turn, counted from 1.
+    number: int
+    #: Native key of the row.
+    source_id: str
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What became of some rows about one picture."""
+
+    #: None where no row can be used.
+    sample: Sample | None
+    #: Where each row is, or why the conversation is without it.
+    fates: tuple[Turn | Quarantine, ...]
+
+
+def converse(rows: Sequence[Mapping[str, Any]], opening: Parse, again: Parse) -> Conversation:
+    """Return the rows as one conversation, in their order.
+
+    `again` parses what follows, `opening` the first row that can be used: it may ask for a format once, for all. A row
+    that says what an earlier one says is not repeated. The picture's places stand in the first question only, the
+    `source_id` is the first row's, and the fields that each row keeps in `extra` go to ``extra["questions"]``.
     """
-    kept = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
-    left = [outcome for outcome in outcomes if isinstance(outcome, Quarantine)]
-    if not kept:
-        if not left:
-            return Quarantine("unexpected_row", "a group without rows", source_id)
-        detail = f"none of the {len(left)} questions of the picture can be used; first: {left[0].detail}"
-        return Quarantine(left[0].reason, detail, source_id)
-    first = kept[0]
-    places = f"{IMAGE_TOKEN}\n" * len(first.images)
+    first: Sample | None = None
     messages: list[Message] = []
-    for sample in kept:
-        opening, *rest = sample.messages
-        if messages:
-            opening = opening.model_copy(update={"content": opening.content.removeprefix(places)})
-        messages += (opening, *rest)
-    extra: dict[str, object] = {"questions": [{"id": sample.source_id, **sample.extra} for sample in kept]}
-    notes = list(dict.fromkeys(note for sample in kept for note in sample.notes))
-    if left:
-        extra["left_out"] = [{"id": one.source_id, "reason": one.reason, "detail": one.detail} for one in left]
-        notes.append("question_left_out")
-    return Sample(
-        source_id, tuple(messages), first.images, first.category, first.license, first.language, extra, tuple(notes)
-    )
+    questions: list[dict[str, object]] = []
+    notes: dict[str, None] = {}
+    known: dict[tuple[tuple[str, str], ...], int] = {}
+    fates: list[Turn | Quarantine] = []
+    for row in rows:
+        sample = _fitting(again(row), first)
+        opened = opening(row) if first is None and isinstance(sample, Sample) else sample
+        if isinstance(opened, Quarantine):
+            fates.append(opened)
+            continue
+        assert isinstance(sample, Sample)  # as `opened` is one
+        said = tuple((message.role, message.content) for message in sample.messages)
+        if said not in known:
+            known[said] = 1 + sum(message.role == "user" for message in messages)
+            messages += opened.messages if first is None else _without_places(sample)
+            questions.append({"id": sample.source_id, **sample.extra})
+            notes |= dict.fromkeys(sample.notes)
+        first = first or opened
+        fates.append(Turn(known[said], sample.source_id))
+    if first is None:
+        return Conversation(None, tuple(fates))
+    merged = replace(first, messages=tuple(messages), extra={"questions": questions}, notes=tuple(notes))
+    return Conversation(merged, tuple(fates))
+
+
+def _fitting(sample: Sample | Quarantine, first: Sample | None) -> Sample | Quarantine:
+    """Return the sample if it can be a part of the conversation that `first` opens, else why not.
+
+    Its places must stand at the very beginning, where they can be taken away, and its pictures must be
+    those of `first`: two rows may name one picture and mean two.
+    """
+    if isinstance(sample, Quarantine):
+        return sample
+    places = sum(message.content.count(IMAGE_TOKEN) for message in sample.messages)
+    begins = bool(sample.messages) and sample.messages[0].content.startswith(_places(sample))
+    if not begins or places != len(sample.images):
+        detail = f"{places} placeholders for {len(sample.images)} pictures; they must stand before the question"
+        return Quarantine("invalid_record", detail, sample.source_id)
+    if first is not None and sample.images != first.images:
+        named = ", ".join(image.path or image.url or "embedded" for image in sample.images)
+        return Quarantine(
+            "ambiguous_image", f"{named}: not the picture of the question that it is grouped with", sample.source_id
+        )
+    return sample
+
+
+def _places(sample: Sample) -> str:
+    return f"{IMAGE_TOKEN}\n" * len(sample.images)
+
+
+def _without_places(sample: Sample) -> tuple[Message, ...]:
+    opening, *rest = sample.messages
+    return (opening.model_copy(update={"content": opening.content.removeprefix(_places(sample))}), *rest)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from infinity_mm.sources.base import Card, Source
-from infinity_mm.sources.documents import parse_matched_sentences
+from infinity_mm.sources.documents import MatchOptions, parse_matched_sentences
 from infinity_mm.sources.families.rowfiles import RowFiles
+from infinity_mm.sources.options import WithOptions
 
 SOURCE = Source(
     card=Card(
@@ -32,6 +33,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(suffixes=(".jsonl", ".jsonl.zip", ".jsonl.gz", ".json", ".parquet")),
-    parse=parse_matched_sentences,
+    parse=WithOptions(parse_matched_sentences, MatchOptions()),
     downloads=True,
 )

@@ -1,25 +1,27 @@
-"""What a recipe may choose about a source: the frozen parameters of its `parse`, and how its rows are grouped.
+"""What a user may choose about a source: the frozen parameters of its `parse`, and how its rows are grouped.
 
 A source with options has a `WithOptions` as its `parse`, holding the publisher's defaults; `with_options` returns the
-same source with others. Nothing is changed in place, so that two entries of a recipe may differ.
+same source with others. Nothing is changed in place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import ConfigDict, ValidationError
+import yaml
+from annotated_types import Ge, Le
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from infinity_mm.errors import SourceError
 from infinity_mm.frozen import Frozen
 from infinity_mm.nearest import nearest
 from infinity_mm.sources.answers import AnswerPolicy, ask
 from infinity_mm.sources.base import Quarantine, Reader, Sample, Source
-from infinity_mm.sources.families.grouped import GROUPED, GroupedByImage, QuestionsApart
-from infinity_mm.sources.families.lines import KEY
-from infinity_mm.sources.grouping import merge_samples
+from infinity_mm.sources.families.grouped import GroupedByImage, QuestionsApart
+from infinity_mm.sources.grouping import Conversation, converse
 
 
 class Options(Frozen):
@@ -31,12 +33,17 @@ class Options(Frozen):
 class QuestionOptions(Options):
     """How questions become turns."""
 
-    #: One conversation per picture, instead of one per question.
-    group_by_image: bool = False
-    #: "infimm": the sentences of InfiMM's multi-task training follow the (first) question; "none": they do not.
-    prompt: Literal["infimm", "none"] = "infimm"
-    #: What stands between question and sentences: LLaVA-1.5's newline, or a blank. InfiMM names no rule.
-    joiner: Literal["newline", "space"] = "newline"
+    group_by_image: bool = Field(
+        default=False, description="one conversation per picture of a file, instead of one per question"
+    )
+    prompt: Literal["infimm", "none"] = Field(
+        default="infimm",
+        description="whether the sentences of InfiMM's multi-task training follow the (first) question",
+    )
+    joiner: Literal["newline", "space"] = Field(
+        default="newline",
+        description="what stands between question and sentences: LLaVA-1.5's newline, or a blank; InfiMM names no rule",
+    )
 
     def ask(self, question: str, *sentences: str) -> str:
         """Return a question in its prompt."""
@@ -47,8 +54,11 @@ class QuestionOptions(Options):
 class VqaOptions(QuestionOptions):
     """How a set with several answers per question is trained on."""
 
-    #: Which answer is trained on; see `infinity_mm.sources.answers.choose`. The others stay in `extra`.
-    answers: AnswerPolicy = "vote"
+    answers: AnswerPolicy = Field(
+        default="vote",
+        description="which answer is trained on: what most annotators gave, what most of the confident ones gave, what "
+        "was given first, or one drawn by a hash of the question's id; the others stay in extra",
+    )
 
 
 @dataclass(frozen=True)
@@ -63,19 +73,19 @@ class WithOptions:
     lists: tuple[str, ...] = ()
 
     def __call__(self, row: Mapping[str, Any]) -> Sample | Quarantine:
-        """Parse one row, or the rows of one picture that a grouping reader put together."""
-        if GROUPED not in row or not isinstance(self.options, QuestionOptions):
-            return self.function(row, self.options)
-        members = row[GROUPED]
-        if not isinstance(members, list) or not all(isinstance(member, Mapping) for member in members):
-            return Quarantine("unexpected_row", f"{GROUPED}: expected a list of objects, got {members!r:.80}")
-        # As in LLaVA-1.5, the format is asked for once; it holds for the whole conversation.
-        again = self.options.model_copy(update={"prompt": "none"})
-        outcomes: list[Sample | Quarantine] = []
-        for member in members:
-            begun = any(isinstance(outcome, Sample) for outcome in outcomes)
-            outcomes.append(self.function(member, again if begun else self.options))
-        return merge_samples(outcomes, str(row.get(KEY, "")))
+        """Parse one row."""
+        return self.function(row, self.options)
+
+
+def parse_members(source: Source, rows: Sequence[Mapping[str, Any]]) -> Conversation:
+    """Return the rows of one picture as one conversation.
+
+    As in LLaVA-1.5, the format is asked for once; it holds for the whole conversation.
+    """
+    parse = source.parse
+    if not isinstance(parse, WithOptions) or not isinstance(parse.options, QuestionOptions):
+        return converse(rows, source.parse, source.parse)
+    return converse(rows, parse, replace(parse, options=parse.options.model_copy(update={"prompt": "none"})))
 
 
 def with_options(source: Source, options: Mapping[str, object]) -> Source:
@@ -114,6 +124,54 @@ def _regrouped(base: Reader, parse: WithOptions) -> Reader:
     return GroupedByImage(base, parse.image_keys) if parse.options.group_by_image else base
 
 
+def parse_options(texts: Sequence[str]) -> dict[str, object]:
+    """Return the options of ``NAME=VALUE`` texts, values in YAML. Raises `SourceError`."""
+    options: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise SourceError(f"--option {text!r}: expected NAME=VALUE, for example --option group_by_image=true")
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SourceError(f"--option {text!r}: the value is not YAML: {error}") from error
+    return options
+
+
 def options_of(source: Source) -> dict[str, Any]:
     """Return the options that a source is used with, as JSON values: part of the fingerprint of its parts."""
     return source.parse.options.model_dump() if isinstance(source.parse, WithOptions) else {}
+
+
+@dataclass(frozen=True)
+class Described:
+    """One option of a source, for people."""
+
+    name: str
+    #: The values it can have, as they are written in a recipe; of a number, the smallest and the largest.
+    values: tuple[object, ...]
+    default: object
+    meaning: str
+    #: True where all numbers from the first to the second value are meant.
+    between: bool = False
+
+
+def describe_options(source: Source) -> tuple[Described, ...]:
+    """Return the options of a source with the defaults that it has."""
+    if not isinstance(source.parse, WithOptions):
+        return ()
+    defaults = options_of(source)
+    return tuple(
+        _describe(name, field, defaults[name]) for name, field in type(source.parse.options).model_fields.items()
+    )
+
+
+def _describe(name: str, field: FieldInfo, default: object) -> Described:
+    meaning = field.description or ""
+    if get_origin(field.annotation) is Literal:
+        return Described(name, get_args(field.annotation), default, meaning)
+    if field.annotation is bool:
+        return Described(name, (True, False), default, meaning)
+    low = next(limit.ge for limit in field.metadata if isinstance(limit, Ge))
+    high = next(limit.le for limit in field.metadata if isinstance(limit, Le))
+    return Described(name, (low, high), default, meaning, between=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from infinity_mm.record import IMAGE_TOKEN, Message
 from infinity_mm.sources.answers import DESCRIBE
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
@@ -16,8 +18,10 @@ from infinity_mm.sources.options import Options, WithOptions
 class VisdialOptions(Options):
     """How a dialog begins."""
 
-    #: The caption that the questioner saw becomes a first turn, asked for with InfiMM's caption prompt.
-    caption_turn: bool = False
+    caption_turn: bool = Field(
+        default=False,
+        description="the caption that the questioner saw becomes a first turn, asked for with InfiMM's caption prompt",
+    )
 
 
 def parse(row: Mapping[str, Any], options: VisdialOptions) -> Sample | Quarantine:

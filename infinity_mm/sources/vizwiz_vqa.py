@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from infinity_mm.sources.answers import SHORT, UNANSWERABLE, AnswerPolicy, answer_texts, choose
+from pydantic import Field
+
+from infinity_mm.sources.answers import SHORT, UNANSWERABLE, answer_texts, choose
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered
@@ -15,9 +17,9 @@ from infinity_mm.sources.options import VqaOptions, WithOptions
 class VizwizOptions(VqaOptions):
     """How VizWiz is trained on."""
 
-    answers: AnswerPolicy = "confident_vote"
-    #: "keep": questions that the picture does not answer are answered so; "refuse": they are quarantined.
-    unanswerable: Literal["keep", "refuse"] = "keep"
+    unanswerable: Literal["keep", "refuse"] = Field(
+        default="keep", description="questions that the picture does not answer are answered so, or quarantined"
+    )
 
 
 def parse(row: Mapping[str, Any], options: VizwizOptions) -> Sample | Quarantine:
@@ -55,6 +57,6 @@ SOURCE = Source(
         traps=("no question id", "unanswerable is the most frequent answer: cap its share in the mixture"),
     ),
     reader=RowFiles(lines=False),
-    parse=WithOptions(parse, VizwizOptions(), image_keys=("image",)),
+    parse=WithOptions(parse, VizwizOptions(answers="confident_vote"), image_keys=("image",)),
     image_roots=("", "train", "val", "images"),
 )

@@ -129,6 +129,25 @@ def test_the_table_of_a_readme_is_renewed_between_its_markers(capsys, tmp_path):
     assert run(capsys, "sources", "gqa", "--markdown")[0] == 2
 
 
+def test_sources_name_their_options_and_ingest_takes_no_other(capsys, tmp_path):
+    told = run(capsys, "sources", "vizwiz_vqa")[1]
+    assert "option     answers: vote | confident_vote | first | draw (default confident_vote)" in told
+    assert "option     group_by_image: true | false (default false)" in told
+    card = json.loads(run(capsys, "sources", "coco_text", "--json")[1])[0]
+    assert [(option["name"], option["values"], option["default"]) for option in card["options"]] == [
+        ("without_text", ["ask", "refuse"], "ask")
+    ]
+    ingest = ("ingest", "visdial", "--root", tmp_path, "--work", tmp_path / "work")
+    for option, word in (
+        ("caption=true", "'caption_turn'"),
+        ("caption_turn", "NAME=VALUE"),
+        ("caption_turn=1", "got 1"),
+    ):
+        status, _, err = run(capsys, *ingest, "--option", option)
+        assert (status, word in err) == (2, True), err
+    assert not (tmp_path / "work").exists()
+
+
 def test_plan_checks_and_does_nothing(capsys, write_recipe, tmp_path):
     status, out, _ = run(capsys, "plan", write_recipe(), "--work", tmp_path / "work", "--json")
     plan = json.loads(out)["plan"]

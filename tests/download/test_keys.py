@@ -1,11 +1,12 @@
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infinity_mm.download.keys import BITS, HostRange, bucket_of, host_of, is_storable, related, url_hash
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 10**6))
 def test_the_ranges_cover_all_buckets_once(urls, per_range):
     ranges = HostRange.cut(urls, per_range)

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infinity_mm.errors import StageError
+from infinity_mm.export import gather as gathering
 from infinity_mm.export.gather import gather
 from infinity_mm.schema import RECORDS
 from tests.export.shards import bytes_of, planned
@@ -90,7 +91,13 @@ def test_an_absent_part_and_an_absent_donor_are_named(work):
         gathered(work)
 
 
-def test_nothing_is_read_before_it_is_asked_for(work):
+def test_pictures_are_read_a_few_rows_ahead_and_no_more(work, monkeypatch):
+    read = []
+    original = gathering._read_span
+    monkeypatch.setattr(gathering, "_read_span", lambda *place: read.append(place) or original(*place))
+    monkeypatch.setattr(gathering, "AHEAD_BYTES", 1)
     rows = gather(work[0].work, planned(work, samples_per_shard=23).shard(0))
     next(rows)
-    rows.close()
+    assert len(read) <= 6  # of two rows, with at most three pictures each
+    assert len(list(rows)) == 22
+    assert len(read) == 16 + 2 * 3 + 1

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infinity_mm.cli.cards import markdown_table, with_table
+from infinity_mm.record import IMAGE_TOKEN
 from infinity_mm.sources.base import QUARANTINE_REASONS, Quarantine, Sample
 from infinity_mm.sources.catalogue import load, names
+from infinity_mm.sources.options import describe_options, parse_members, with_options
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "sources.json"
 #: Sources of the reference that have no adapter yet; only ever to be made shorter.
@@ -100,6 +102,23 @@ def test_parse_never_raises_and_gives_a_sample_or_a_declared_reason(name, row):
     else:
         assert isinstance(result, Sample)
         assert load(name).parse(row) == result
+
+
+@pytest.mark.parametrize("name", [name for name in names() if describe_options(load(name))])
+@settings(max_examples=25, deadline=None)
+@given(rows=st.lists(ROWS, max_size=4), data=st.data())
+def test_the_same_holds_for_every_option_and_for_rows_of_one_picture(name, rows, data):
+    options = describe_options(load(name))
+    source = with_options(load(name), {one.name: data.draw(st.sampled_from(one.values)) for one in options})
+    for row in rows:
+        result = source.parse(row)
+        assert isinstance(result, Sample) or result.reason in QUARANTINE_REASONS
+    talk = parse_members(source, rows)
+    assert len(talk.fates) == len(rows)
+    assert (talk.sample is None) == all(isinstance(fate, Quarantine) for fate in talk.fates)
+    if talk.sample is not None:
+        places = sum(message.content.count(IMAGE_TOKEN) for message in talk.sample.messages)
+        assert places == len(talk.sample.images)
 
 
 @pytest.fixture(scope="module")

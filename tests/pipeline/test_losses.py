@@ -63,6 +63,9 @@ def test_a_document_without_its_pictures_stays_if_it_has_text():
     assert left.messages[0].content == "a"
     assert left.images == ()
     assert left.notes[-2:] == ("images_lost", "all_images_lost")
+    refused = without_images(sample(2, "<image>\na\n<image>"), {0: GONE, 1: GONE}, keep_text=False)
+    assert refused == Quarantine("download_failed", f"all 2 pictures lost, and text alone is not kept: {GONE.detail}")
+    assert without_images(sample(2, "<image>\na\n<image>"), {0: GONE}, keep_text=False).images
     gone = without_images(sample(2, "<image>\n<image>"), {0: GONE, 1: GONE})
     assert gone.reason == "download_failed"
     assert "all 2 pictures" in gone.detail

@@ -17,6 +17,7 @@ from infinity_mm.sources.families.joined import CaptionsAndImages, QuestionsAndA
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.families.tars import TarRows
 from infinity_mm.sources.images import ImageStore
+from infinity_mm.sources.vqav2 import SOURCE as VQAV2
 from tests.sources.reading import rows_of, same_for_all_sizes
 
 
@@ -292,8 +293,33 @@ def test_answers_without_questions_are_an_error_and_the_subtype_may_stand_anywhe
         '{"questions": [{"question_id": 1}, {"question_id": 2}], "data_subtype": "val2014"}'
     )
     found = same_for_all_sizes(QuestionsAndAnnotations(), tmp_path, ("*.json",))
-    assert [f[4]["data_subtype"] for f in found] == ["val2014", "val2014"]
-    assert [f[4]["annotation"] for f in found] == [{"question_id": 1}, None]
+    assert [f[4]["data_subtype"] for f in found[:2]] == ["val2014", "val2014"]
+    assert [f[4]["annotation"] for f in found[:2]] == [{"question_id": 1}, None]
+    assert [(f[1], f[5]) for f in found[2:]] == [("annotations.item=1", "malformed_json")]
+
+
+def test_annotations_without_a_question_are_told_whichever_half_is_short(tmp_path):
+    questions = [{"question_id": n, "image_id": n, "question": "q"} for n in (1, 2, 1)]
+    answers = [{"question_id": n, "answers": [{"answer": f"a{place}"}]} for place, n in enumerate((1, 7, 1, 7))]
+    for split in ("train", "val"):
+        (tmp_path / f"{split}_annotations.json").write_text(json.dumps({"annotations": answers}))
+    (tmp_path / "train_questions.json").write_text(json.dumps({"questions": questions}))
+    found = same_for_all_sizes(QuestionsAndAnnotations(), tmp_path, ("*.json",))
+    outcomes = [(file, locator, VQAV2.parse(row)) for file, locator, _, _, row, _ in found]
+    told = [(file, locator, made.source_id) for file, locator, made in outcomes if isinstance(made, Quarantine)]
+    assert {made.reason for _, _, made in outcomes if isinstance(made, Quarantine)} == {"unjoined_annotation"}
+    assert told == [
+        ("train_questions.json", "item=1", "2"),
+        ("train_questions.json", "annotations.item=0", "1"),
+        ("train_questions.json", "annotations.item=1", "7"),
+        ("train_questions.json", "annotations.item=3", "7"),
+        *(
+            ("val_annotations.json", f"annotations.item={n}", key)
+            for n, key in ((0, "1"), (1, "7"), (2, "1"), (3, "7"))
+        ),
+    ]
+    joined = [made.messages[1].content for _, _, made in outcomes if not isinstance(made, Quarantine)]
+    assert joined == ["a2", "a2"], "of two annotations the last counts, for each question that asks for it"
 
 
 def test_files_by_published_name_then_by_suffix(tmp_path):
@@ -319,6 +345,23 @@ def test_pictures_in_folders_and_archives_whatever_the_case(tmp_path):
     assert store.resolve(ImageRef(path="z\\1.png")) == b"zip"
     assert store.resolve(ImageRef(path="t/2.png")) == b"tar"
     assert store.resolve(ImageRef(data=b"here")) == b"here"
+
+
+def test_a_path_may_lead_through_an_archive(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        info = tarfile.TarInfo("in/1.jpg")
+        info.size = 3
+        tar.addfile(info, io.BytesIO(b"one"))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("2.jpg", b"two")
+    (tmp_path / "c.tar").mkdir()
+    (tmp_path / "c.tar" / "3.jpg").write_bytes(b"three")
+    store = ImageStore(Location.of(tmp_path), ("",))
+    for path, data in (("a.tar/in/1.jpg", b"one"), ("b.zip/2.jpg", b"two"), ("c.tar/3.jpg", b"three")):
+        assert store.resolve(ImageRef(path=path)) == data
+    for path in ("a.tar/2.jpg", "gone.tar/1.jpg", "c.tar/x.jpg", "a.tar/in/1.jpg/x"):
+        assert store.resolve(ImageRef(path=path)).reason == "missing_image"
+    assert store.resolve(ImageRef(path="a.tar/../../x.jpg")).reason == "unsafe_path"
 
 
 @pytest.mark.parametrize("path", ["../x.jpg", "a/../../x.jpg", "/etc/passwd", "C:\\x.jpg", "..%2Fx.jpg", "a\0b", ""])

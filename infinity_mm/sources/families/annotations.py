@@ -16,7 +16,7 @@ from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Raw, Split
 from infinity_mm.sources.families.cut import BrokenOff, Piece, parse_row, pieces
 from infinity_mm.sources.families.joined import plan_joined
-from infinity_mm.sources.families.lines import KEY, Fault, malformed, prepared_line, read_lines
+from infinity_mm.sources.families.lines import KEY, Fault, malformed, packed, prepared_line, read_lines
 
 #: Under which a picture finds the instances marked in it, and how many of them the file lists for it.
 INSTANCES, LISTED = "__instances__", "__listed__"
@@ -140,7 +140,7 @@ class ImagesAndInstances:
                 if fault is not None or not isinstance(row, dict):
                     yield prepared_line(f"anns={piece.key}", row, fault)
                 else:
-                    instances.setdefault(str(row.get("image_id")), []).append(orjson.dumps(row))
+                    instances.setdefault(str(row.get("image_id")), []).append(packed(row))
             elif piece.inside == "imgToAnns":
                 value = parse_row(piece.text)[0]
                 listed[piece.key] = len(value) if isinstance(value, list) else 0

@@ -18,7 +18,7 @@ from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Raw, Split
 from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
 from infinity_mm.sources.families.files import find_files
-from infinity_mm.sources.families.lines import Fault, malformed, prepared_line, read_lines, scan_prepared
+from infinity_mm.sources.families.lines import Fault, malformed, packed, prepared_line, read_lines, scan_prepared
 from infinity_mm.sources.families.rowfiles import content_digest
 
 #: Top-level arrays that are streamed, whichever of them is asked for.
@@ -63,10 +63,13 @@ def plan_joined(reader: Joins, root: Location, files: tuple[str, ...], prepare_t
 
 @dataclass(frozen=True)
 class QuestionsAndAnnotations:
-    """VQA in two files, joined on `question_id`; a row is the question with "annotation" added."""
+    """VQA in two files, joined on `question_id`; a row is the question with "annotation" added.
+
+    An annotation that no question takes is a row without question, ``{"annotation": ...}``, after the others.
+    """
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 2
+    version: int = 3
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every pair of files and cut the result."""
@@ -80,7 +83,8 @@ class QuestionsAndAnnotations:
         """Match question files to annotation files by name.
 
         The publisher's names differ in more than one word (v2_OpenEnded_mscoco_train2014_questions,
-        v2_mscoco_train2014_annotations), so what distinguishes the task is left out on both sides.
+        v2_mscoco_train2014_annotations), so what distinguishes the task is left out on both sides. Beside files of
+        questions, a file of annotations that belongs to none of them is paired with itself.
         """
 
         def plain(name: str) -> str:
@@ -88,19 +92,42 @@ class QuestionsAndAnnotations:
                 name = name.replace(word, "")
             return name
 
-        answers = {plain(name): name for name in files if "annotations" in name.rpartition("/")[2]}
-        questions = [name for name in files if "questions" in name.rpartition("/")[2]]
-        return [(name, answers.get(plain(name))) for name in questions]
+        annotations = [name for name in files if "annotations" in name.rpartition("/")[2]]
+        answers = {plain(name): name for name in annotations}
+        pairs = [(name, answers.get(plain(name))) for name in files if "questions" in name.rpartition("/")[2]]
+        taken = {partner for _, partner in pairs}
+        return pairs and pairs + [(name, name) for name in annotations if name not in taken]
 
     def join(self, root: Location, file: str, partner: str | None) -> Iterator[bytes]:
-        """Yield prepared lines in the order of the questions."""
-        answers = {} if partner is None else _by_key(root / partner, "annotations", "question_id")
-        subtype = _text_member(root / file, "data_subtype")
-        for _, locator, row, fault in _rows(root / file, ("questions",)):
+        """Yield prepared lines in the order of the questions, then annotations that are left, and broken ones."""
+        answers: dict[str, tuple[str, bytes]] = {}
+        left: list[bytes] = []
+        for _, locator, row, fault in () if partner is None else _rows(root / partner, ("annotations",)):
+            locator = f"annotations.{locator}"
             if isinstance(row, dict):
-                found = answers.get(str(row.get("question_id")))
-                row = {**row, "data_subtype": subtype, "annotation": orjson.loads(found) if found else None}
+                key = str(row.get("question_id"))
+                if key in answers:  # the last one counts, as in a table by id
+                    left.append(_without_question(*answers[key]))
+                answers[key] = (locator, packed(row))
+            else:
+                left.append(prepared_line(locator, row, fault))
+        taken: set[str] = set()
+        subtype = "" if partner == file else _text_member(root / file, "data_subtype")
+        for _, locator, row, fault in () if partner == file else _rows(root / file, ("questions",)):
+            if isinstance(row, dict):
+                key = str(row.get("question_id"))
+                taken.add(key)
+                found = orjson.loads(answers[key][1]) if key in answers else None
+                row = {**row, "data_subtype": subtype, "annotation": found}
             yield prepared_line(locator, row, fault)
+        yield from left
+        for key, found in answers.items():
+            if key not in taken:
+                yield _without_question(*found)
+
+
+def _without_question(locator: str, annotation: bytes) -> bytes:
+    return prepared_line(locator, {"annotation": orjson.Fragment(annotation)})
 
 
 def _rows(location: Location, arrays: tuple[str, ...]) -> Iterator[tuple[str, str, Any, Fault | None]]:
@@ -135,7 +162,7 @@ def _by_key(location: Location, array: str, key: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for _, _, row, _ in _rows(location, (array,)):
         if isinstance(row, dict):
-            found[str(row.get(key))] = orjson.dumps(row)
+            found[str(row.get(key))] = packed(row)
     return found
 
 

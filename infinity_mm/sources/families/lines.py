@@ -187,6 +187,15 @@ def prepared_line(locator: str, row: Any, fault: Fault | None = None) -> bytes:
     return orjson.dumps([locator, row, fault]) + b"\n"
 
 
+def packed(value: Any) -> bytes:
+    """Return a value as JSON that takes no more memory than its length, for readers that keep many.
+
+    orjson writes to a buffer of 4 KB and cuts it to size in place; what is cut off cannot hold the next buffer, so a
+    hundred thousand short values kept as they come take 400 MB. Raises TypeError for what JSON cannot hold.
+    """
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]:
     """Cut a prepared file; repeats are rows with equal content, whatever their locators."""
     digests = [xxhash.xxh3_64_intdigest(_content(*orjson.loads(line)[1:])) for _, line in iterate_lines(location)]
@@ -202,11 +211,11 @@ def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]
     )  # fmt: skip
 
 
-def is_json_lines(location: Location) -> bool:
+def is_json_lines(location: Location, inside: tuple[str, ...] = ()) -> bool:
     """True if the file holds a row on each line: because one of the first is a whole JSON object, or by its name.
 
-    An object on the first line that holds all rows (under a key, or keyed by id) looks the same: sources that publish
-    such files do not ask.
+    An object on the only line that has an array under one of the keys `inside` holds all rows in it. One that is keyed
+    by id looks like a row: sources that publish such files do not ask.
     """
     with location.open_input() as stream:
         head = stream.read(_SNIFF)
@@ -222,7 +231,9 @@ def is_json_lines(location: Location) -> bool:
     *lines, last = text.split(b"\n", _SNIFF_LINES)
     if ends and len(lines) < _SNIFF_LINES:
         lines.append(last)
-    found = (parse_row(line.strip())[0] for line in lines if line.startswith(b"{"))
+    found = [parse_row(line.strip())[0] for line in lines if line.startswith(b"{")]
+    if ends and inside and not rest.strip() and found and isinstance(found[0], dict):
+        return not any(isinstance(found[0].get(key), list) for key in inside)
     return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
 
 

@@ -60,7 +60,7 @@ class RowFiles:
             return content_digest(location), scan_table(location, file, rows)
         if is_parquet(location):
             return parquet_digest(location), plan_parquet(location, file, rows, self.columns)
-        if self.lines and is_json_lines(location):
+        if self.lines and is_json_lines(location, self.inside):
             scan = scan_lines(location, file, rows)
             return scan.digest, scan.splits
         prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"
