@@ -198,7 +198,11 @@ class _Tally:
     refused: Counter[str] = field(default_factory=Counter)
 
     def add(self, raw: Raw) -> None:
-        """Look at one row, as ingestion would, but decode nothing."""
+        """Look at a row, or at those that were put together as one, as ingestion would, but decode nothing."""
+        for member in raw.members or (raw,):
+            self._add(member)
+
+    def _add(self, raw: Raw) -> None:
         self.rows += 1
         sample = raw.error if raw.row is None else self.source.parse(raw.row)
         if sample is None or isinstance(sample, Quarantine):

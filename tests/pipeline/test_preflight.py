@@ -64,6 +64,14 @@ def test_text_urls_and_refused_rows_are_told_apart(root):
     assert "1 of 2 sampled rows would go to quarantine (unexpected_row 1)" in found.line()
 
 
+def test_questions_that_were_put_together_are_counted_apart(tmp_path):
+    questions = {str(n): {"question": f"What is {n}?", "answer": "a", "imageId": "7"} for n in range(3)}
+    (tmp_path / "train_balanced_questions.json").write_text(json.dumps(questions))
+    given = SourceUse(name="gqa", root=Location.of(tmp_path).uri, options={"group_by_image": True})
+    found = sample_pictures(given, ("train_balanced_questions.json",), None)
+    assert (found.rows, found.refused) == (3, {"missing_image": 3})
+
+
 def test_files_that_are_too_large_to_stream_are_named(root, monkeypatch):
     monkeypatch.setattr(preflight, "STREAMED", 100)
     found = sample_pictures(use(root), ("chat.json",), None)

@@ -66,7 +66,7 @@ def test_rows_with_licences_of_their_own_are_judged_one_by_one(tmp_path):
     (task,) = make_tasks(store.work, use, load("pmd"), read_plan(store, planned.output))
     ingest_split(task)
     identity = "attributes/identity/pmd/x.parquet"
-    find_repeats(IdentityTask(store.work.uri, (task.part,), (identity,)))
+    find_repeats(IdentityTask(store.work.uri, (task.part,), True, (identity,)))
     attributes = (("ingest", task.part.ingest),)
     beside = ("attributes/screen/pmd/x.parquet", "attributes/screen/pmd/x.json")
     screen_part(ScreenTask(store.work.uri, identity, attributes, (), *beside, "commercial", task.part.records))
