@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
 
@@ -102,6 +104,10 @@ class Manifest(Frozen):
     versions: dict[str, str]
     #: Source -> annotation file -> digest.
     inputs: dict[str, dict[str, str]]
+    #: Sources of the recipe that were left out whole -> why; none of their rows was read.
+    refused: dict[str, str] = Field(default_factory=dict)
+    #: Roots on the hub: ``OWNER/NAME@REVISION`` as asked for -> the commit that was read.
+    revisions: dict[str, str] = Field(default_factory=dict)
     books: dict[str, SourceBooks]
     stages: tuple[StageReport, ...]
     exports: tuple[ExportReport, ...]

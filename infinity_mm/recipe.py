@@ -24,6 +24,8 @@ from infinity_mm.filters.catalogue import load as load_filter
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
+from infinity_mm.hub import is_hub, parse_hub
+from infinity_mm.licenses import LicensePolicy
 from infinity_mm.nearest import nearest
 from infinity_mm.record import Category
 from infinity_mm.sources.base import Source
@@ -160,6 +162,8 @@ class Recipe(Frozen):
     name: Name
     seed: int = 17
     sources: tuple[SourceUse, ...] = Field(min_length=1)
+    #: Which licences may stay: "any", "commercial", "permissive", names, or a mapping of policy, allow and deny.
+    licenses: LicensePolicy = LicensePolicy()
     #: Manners and storage of the download of pictures that sources give by URL.
     download: DownloadParams = DownloadParams()
     filters: tuple[FilterUse, ...] = ()
@@ -271,6 +275,9 @@ def _check_source(path: Path, use: SourceUse) -> SourceUse:
     except SourceError as error:
         raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
     root = Location.of(use.root, base=path.resolve().parent)
+    if is_hub(root.uri):  # looked for when it is pinned
+        parse_hub(root.uri)
+        return use.model_copy(update={"root": root.uri})
     try:
         found = root.is_dir()
     except StoreError as error:

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from infinity_mm.cli.options import console, json_option, print_json, ray_options, set_option, work_option
+from infinity_mm.cli.options import (
+    console,
+    json_option,
+    licenses_option,
+    print_json,
+    ray_options,
+    set_option,
+    with_licenses,
+    work_option,
+)
+
+if TYPE_CHECKING:
+    from infinity_mm.licenses import LicensePolicy
 
 
 @click.command()
@@ -14,6 +27,7 @@ from infinity_mm.cli.options import console, json_option, print_json, ray_option
 @work_option(required=True)
 @click.option("--name", "names", multiple=True, metavar="N", help="Only this export of the recipe; repeatable.")
 @set_option
+@licenses_option
 @ray_options
 @json_option
 def export(
@@ -21,6 +35,7 @@ def export(
     work: str,
     names: tuple[str, ...],
     overrides: tuple[str, ...],
+    licenses: LicensePolicy | None,
     address: str | None,
     workers: int | None,
     as_json: bool,
@@ -37,7 +52,7 @@ def export(
     from infinity_mm.pipeline.run import RunOptions, run
     from infinity_mm.recipe import load_recipe
 
-    loaded = load_recipe(recipe, overrides)
+    loaded = with_licenses(load_recipe(recipe, overrides), licenses)
     known = [use.name for use in loaded.export]
     for name in names:
         if name not in known:

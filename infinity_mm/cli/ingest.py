@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from infinity_mm.cli.options import (
     console,
     json_option,
+    licenses_option,
     no_download_option,
     policy_option,
     print_json,
@@ -16,6 +19,9 @@ from infinity_mm.cli.options import (
 )
 from infinity_mm.cli.own import make_use, own_help, source_options
 
+if TYPE_CHECKING:
+    from infinity_mm.licenses import LicensePolicy
+
 
 @click.command(epilog=own_help("infinity-mm ingest"))
 @source_options
@@ -23,6 +29,7 @@ from infinity_mm.cli.own import make_use, own_help, source_options
 @source_option
 @no_download_option
 @policy_option
+@licenses_option
 @ray_options
 @json_option
 def ingest(
@@ -42,6 +49,7 @@ def ingest(
     work: str,
     no_download: bool,
     policy: tuple[str, ...],
+    licenses: LicensePolicy | None,
     address: str | None,
     workers: int | None,
     as_json: bool,
@@ -50,7 +58,8 @@ def ingest(
 
     Rows that cannot be read go to WORK/quarantine/SOURCE/ with a reason. `infinity-mm sources` lists
     the sources; `infinity-mm sources SOURCE` says which files it expects. Pictures that a source gives by URL are
-    downloaded first, each once, to WORK/downloads/; the same command again asks for what failed.
+    downloaded first, each once, to WORK/downloads/; the same command again asks for what failed. DIR_OR_URI may be
+    hf://datasets/OWNER/NAME: the commit that WORK saw first is read.
     """
     from infinity_mm.cli.tables import books_table, download_table
     from infinity_mm.download.params import parse_params
@@ -62,7 +71,7 @@ def ingest(
         source, root, limit, files, family, name, columns, license_name, category, language, image_root, urls, options
     )
     download = parse_params(policy, enabled=not no_download)
-    manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download)
+    manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download, licenses)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
     else:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import orjson
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from infinity_mm.licenses import LicensePolicy
+    from infinity_mm.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,6 +71,34 @@ def no_download_option(command: F) -> F:
     return click.option(
         "--no-download", is_flag=True, help="Fetch nothing: use what was downloaded before, quarantine the rest."
     )(command)
+
+
+def licenses_option(command: F) -> F:
+    """Add ``--licenses``."""
+    return click.option(
+        "--licenses",
+        metavar="POLICY",
+        callback=_parse_licenses,
+        help="Which licences may stay: any, commercial, permissive, or names; +NAME allows, -NAME denies by name, "
+        'e.g. "commercial,+unknown". In place of the recipe\'s key of that name.',
+    )(command)
+
+
+def _parse_licenses(context: click.Context, parameter: click.Parameter, value: str | None) -> LicensePolicy | None:
+    from pydantic import ValidationError
+
+    from infinity_mm.licenses import LicensePolicy
+
+    try:
+        return None if value is None else LicensePolicy.model_validate(value)
+    except ValidationError as error:
+        words = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise click.BadParameter(words, context, parameter) from error
+
+
+def with_licenses(recipe: Recipe, licenses: LicensePolicy | None) -> Recipe:
+    """Return the recipe under another licence policy, if one is given."""
+    return recipe if licenses is None else recipe.model_copy(update={"licenses": licenses})
 
 
 def json_option(command: F) -> F:

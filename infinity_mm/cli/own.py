@@ -24,7 +24,12 @@ def source_options(command: F) -> F:
 
 _OPTIONS = (
     click.argument("source", required=False),
-    click.option("--root", required=True, metavar="DIR_OR_URI", help="Folder that holds the files."),
+    click.option(
+        "--root",
+        required=True,
+        metavar="DIR_OR_URI",
+        help="Folder or URI (s3://, gs://, hf://datasets/OWNER/NAME) of the publisher's files.",
+    ),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows."),
     click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable."),
     click.option(

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from infinity_mm.cli.options import (
     console,
     json_option,
+    licenses_option,
     no_download_option,
     print_json,
     ray_options,
     set_option,
+    with_licenses,
     work_option,
 )
+
+if TYPE_CHECKING:
+    from infinity_mm.licenses import LicensePolicy
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @work_option()
 @set_option
+@licenses_option
 @no_download_option
 @ray_options
 @json_option
@@ -28,6 +35,7 @@ def run(
     recipe: Path,
     work: str | None,
     overrides: tuple[str, ...],
+    licenses: LicensePolicy | None,
     no_download: bool,
     address: str | None,
     workers: int | None,
@@ -45,7 +53,9 @@ def run(
     from infinity_mm.pipeline.run import run as run_recipe
     from infinity_mm.recipe import load_recipe
 
-    loaded = load_recipe(recipe, (*overrides, "download.enabled=false") if no_download else overrides)
+    loaded = with_licenses(
+        load_recipe(recipe, (*overrides, "download.enabled=false") if no_download else overrides), licenses
+    )
     folder = Location.of(work or f"runs/{loaded.name}")
     manifest = run_recipe(loaded, folder, RunOptions(address, workers))
     if as_json:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
-from rich.table import Table
 
 from infinity_mm.cli.options import console, json_option, print_json
 from infinity_mm.cli.own import family_lines
@@ -15,9 +15,20 @@ from infinity_mm.sources.own.families import FAMILIES
 @click.command()
 @click.argument("name", required=False)
 @click.option("--families", is_flag=True, help="List the families of own data instead: rows, fields, a command each.")
+@click.option("--markdown", is_flag=True, help="Print the catalogue as a table in Markdown.")
+@click.option(
+    "--update",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Renew the table that stands between the markers in FILE (README.md).",
+)
 @json_option
-def sources(name: str | None, families: bool, as_json: bool) -> None:
-    """List the catalogue, or show one source: layout, traps, options, and a command to start with.
+def sources(name: str | None, families: bool, markdown: bool, update: Path | None, as_json: bool) -> None:
+    """List the catalogue, or show one source: layout, traps, licence, access, options, and a command to start with.
+
+    Sizes and stages are those of the papers; the licence is the publisher's for the annotations, and pictures may
+    have another. `access` says what stands before the files: nothing (open), a form on the hub (gated), a
+    registration elsewhere, or that the publisher withdrew them.
 
     With --families, show the layouts of files that need no source of the catalogue (or only the one named NAME), and
     how to say which column holds what.
@@ -25,44 +36,40 @@ def sources(name: str | None, families: bool, as_json: bool) -> None:
     if families:
         _show_families(name, as_json)
         return
+    if name is not None and (markdown or update is not None):
+        raise click.UsageError("--markdown and --update take the whole catalogue; leave out the name")
+    from infinity_mm.access import how_to_get, start_command
+    from infinity_mm.cli.cards import card_lines, cards_table, markdown_table, with_table
     from infinity_mm.sources.catalogue import load, names
     from infinity_mm.sources.options import describe_options
 
     found = [load(each) for each in ([name] if name else names())]
     cards = [source.card for source in found]
-    if as_json:
-        options = [[asdict(option) for option in describe_options(source)] for source in found]
+    if update is not None:
+        update.write_text(with_table(update.read_text(encoding="utf-8"), markdown_table(cards)), encoding="utf-8")
+    elif as_json:
         print_json(
-            [asdict(card) | {"licence": card.license, "options": own} for card, own in zip(cards, options, strict=True)]
+            [
+                asdict(source.card)
+                | {
+                    "licence": source.card.license,
+                    "image_roots": source.image_roots,
+                    "downloads": source.downloads,
+                    "how_to_get": how_to_get(source.card),
+                    "start": start_command(source.card),
+                    "options": [asdict(option) for option in describe_options(source)],
+                }
+                for source in found
+            ]
         )
-        return
-    out = console()
-    if name is None:
-        table = Table()
-        for column in ("source", "family", "category", "papers' size", "stages", "access", "licence"):
-            table.add_column(column, overflow="fold")
-        for card in cards:
-            sizes = ", ".join(f"{paper} {size}" for paper, size in card.paper_size.items())
-            stages = ", ".join(f"{paper} {'/'.join(stage)}" for paper, stage in card.stages.items())
-            table.add_row(card.name, card.family, card.category, sizes, stages, card.access, card.license)
-        out.print(table)
-        return
-    card = cards[0]
-    lines = [f"{card.name}: {card.title}", f"  family     {card.family}", f"  category   {card.category}"]
-    lines += [f"  size       {size} ({paper})" for paper, size in card.paper_size.items()]
-    lines += [f"  stages     {', '.join(stages)} ({paper})" for paper, stages in card.stages.items()]
-    lines += [f"  licence    {card.license}", f"  access     {card.access}"]
-    lines += [f"  hub        https://huggingface.co/datasets/{hub}" for hub in card.hub_ids]
-    lines += [f"  where      {url}" for url in card.urls]
-    lines += [f"  files      {pattern}" for pattern in card.files]
-    lines += [f"  trap       {trap}" for trap in card.traps]
-    for option in describe_options(found[0]):
-        values = (" to " if option.between else " | ").join(map(_written, option.values))
-        lines.append(f"  option     {option.name}: {values} (default {_written(option.default)})")
-        lines.append(f"             {option.meaning}")
-    lines.append(f"  start      infinity-mm ingest {card.name} --root DIR --work runs/{card.name} --limit 100")
-    for line in lines:
-        out.print(line, markup=False, soft_wrap=True)
+    elif markdown:
+        click.echo(markdown_table(cards), nl=False)
+    elif name is None:
+        console().print(cards_table(cards))
+    else:
+        out = console()
+        for line in card_lines(found[0]):
+            out.print(line, markup=False, soft_wrap=True)
 
 
 def _show_families(name: str | None, as_json: bool) -> None:
@@ -76,8 +83,3 @@ def _show_families(name: str | None, as_json: bool) -> None:
     for family in chosen:
         for line in family_lines(family):
             out.print(line, markup=False, soft_wrap=True)
-
-
-def _written(value: object) -> str:
-    """Return a value as a recipe has it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -55,6 +55,8 @@ def download_table(report: DownloadReport) -> Table:
 
 def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
     """Yield what a person wants to know after the books."""
+    for source, reason in manifest.refused.items():
+        yield f"left out: {source}: {reason}"
     if manifest.synthesis is not None:
         made = manifest.synthesis
         noise = (

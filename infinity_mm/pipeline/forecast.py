@@ -11,8 +11,17 @@ from infinity_mm.pipeline.ingest import make_tasks
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import unfinished
 from infinity_mm.pipeline.planning import make_task, read_plan
+from infinity_mm.pipeline.preflight import (
+    SAMPLED,
+    Pictures,
+    check_sample,
+    picture_roots,
+    sample_pictures,
+    unmatched,
+)
+from infinity_mm.pipeline.preparing import prepare
 from infinity_mm.pipeline.run import RunOptions, run
-from infinity_mm.recipe import Recipe
+from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
 
@@ -21,6 +30,7 @@ class SourcePlan(Frozen):
     """What is known of one source before a run."""
 
     source: str
+    root: str
     files: int
     #: Of the annotation files.
     bytes: int
@@ -28,12 +38,23 @@ class SourcePlan(Frozen):
     rows: int | None
     partitions: int | None
     done: int | None
+    #: Published names (globs) that match no file here.
+    files_absent: tuple[str, ...]
+    #: Folders and archives in which pictures are looked up: those that are there, and those that are not.
+    picture_roots: tuple[str, ...]
+    picture_roots_absent: tuple[str, ...]
+    #: None where nothing was sampled.
+    pictures: Pictures | None
+    #: Why a run would stop at this source; None where nothing speaks for that.
+    problem: str | None
 
 
 class Preview(Frozen):
     """What a run would do."""
 
     work: str
+    #: Sources that the licence policy leaves out whole -> why.
+    refused: dict[str, str]
     sources: tuple[SourcePlan, ...]
     stages: tuple[str, ...]
 
@@ -70,28 +91,48 @@ class Forecast(Frozen):
         return f"{self.engine_hours:,.3g} engine-hours with no GPU in use (for GPU-hours run the pilot on one)"
 
 
-def preview(recipe: Recipe, work: Location) -> Preview:
+def preview(recipe: Recipe, work: Location, sample: int = SAMPLED) -> Preview:
     """Check everything that can be checked without work, and count what is known.
 
-    Raises `SourceError` where a root has no annotation files, `RecipeError` where no engine can run the model.
+    Of every source, `sample` rows are read and their pictures looked up; 0 leaves that out. Raises `SourceError` where
+    a root has no annotation files, `RecipeError` where no engine can run the model.
     """
-    store = Store(work)
-    lines = []
-    for use in recipe.sources:
-        source = use.load()
-        task = make_task(store, use, recipe.partition_rows)
-        files = source_files(use.root, task.listing)
-        line = SourcePlan(source=use.name, files=len(task.listing), bytes=files, rows=None, partitions=None, done=None)
-        if store.at(task.output).exists():
-            parts = make_tasks(work, use, source, read_plan(store, task.output))
-            done = len(parts) - len(unfinished(store, parts))
-            if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
-                done = min(len(parts), len(store.at(f"records/{use.name}").files()))
-            line = line.model_copy(
-                update={"rows": sum(part.rows for part in parts), "partitions": len(parts), "done": done}
-            )
-        lines.append(line)
-    return Preview(work=str(work), sources=tuple(lines), stages=tuple(_stages(recipe)))
+    prepared = prepare(recipe, work)
+    recipe = prepared.recipe
+    stages = tuple(_stages(recipe))
+    lines = tuple(_preview_source(recipe, use, prepared.listings[use.name], work, sample) for use in recipe.sources)
+    return Preview(work=str(work), refused=prepared.refused, sources=lines, stages=stages)
+
+
+def _preview_source(
+    recipe: Recipe, use: SourceUse, listing: tuple[str, ...], work: Location, sample: int
+) -> SourcePlan:
+    store, source = Store(work), use.load()
+    task = make_task(store, use, recipe.partition_rows)
+    plan = read_plan(store, task.output) if store.at(task.output).exists() else None
+    there, absent = picture_roots(source, Location(use.root))
+    pictures = sample_pictures(use, listing, plan, sample, store) if sample else None
+    line = SourcePlan(
+        source=use.name,
+        root=str(Location(use.root)),
+        files=len(listing),
+        bytes=source_files(use.root, listing),
+        rows=None,
+        partitions=None,
+        done=None,
+        files_absent=unmatched(use),
+        picture_roots=there,
+        picture_roots_absent=absent,
+        pictures=pictures,
+        problem=None if pictures is None else check_sample(use, pictures),
+    )
+    if plan is None:
+        return line
+    parts = make_tasks(work, use, source, plan)
+    done = len(parts) - len(unfinished(store, parts))
+    if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
+        done = min(len(parts), len(store.at(f"records/{use.name}").files()))
+    return line.model_copy(update={"rows": sum(part.rows for part in parts), "partitions": len(parts), "done": done})
 
 
 def source_files(root: str, listing: tuple[str, ...]) -> int:
@@ -100,7 +141,9 @@ def source_files(root: str, listing: tuple[str, ...]) -> int:
 
 
 def _stages(recipe: Recipe) -> list[str]:
+    judged = [] if recipe.licenses.refuses_nothing else [f"license   {recipe.licenses.text()}"]
     stages = ["ingest    records, pictures decoded and measured once", "identity  native ids used twice"]
+    stages += judged
     stages += [f"filter    {use.use} {use.with_ or ''}".rstrip() for use in recipe.filters]
     if recipe.dedup.mode != "off":
         stages.append(
@@ -125,13 +168,16 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
     synth = recipe.synth
     small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16)})
     with tempfile.TemporaryDirectory(prefix="infinity-mm-pilot-") as folder:
-        manifest = run(recipe.model_copy(update={"sources": sources, "synth": small}), Location.of(folder), options)
+        pilot = recipe.model_copy(update={"sources": sources, "synth": small})
+        pilot = prepare(pilot, Location.of(folder)).recipe
+        manifest = run(pilot, Location.of(folder), options)
         store = Store(Location.of(folder))
         whole = 0
-        for use in recipe.sources:
+        limits = {use.name: use.limit for use in recipe.sources}
+        for use in pilot.sources:
             plan = read_plan(store, make_task(store, use, recipe.partition_rows).output)
             total = sum(split.inputs(split.rows) for split in plan.splits)
-            whole += min(total, use.limit or total)
+            whole += min(total, limits[use.name] or total)
     books = {name: book for name, book in manifest.books.items() if name != SYNTHETIC}
     seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())
     scale = whole / seen if seen else 0.0

@@ -11,10 +11,12 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from infinity_mm.archives.reading import IndexedArchive
 from infinity_mm.download.fetched import Fetched, shown
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
+from infinity_mm.hub import commit_of
 from infinity_mm.images import ImageFacts, ImageFault, ImageLimits, measure_image
 from infinity_mm.ledger import QUARANTINE
 from infinity_mm.pipeline.losses import without_images
@@ -51,6 +53,8 @@ class IngestTask:
     take: int
     #: Where the split's URLs are resolved; None for sources without.
     pictures: str | None = None
+    #: The archives that pictures are looked up in, with their indexes.
+    archives: tuple[IndexedArchive, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -126,7 +130,12 @@ class Pictures:
 
 
 def make_tasks(
-    work: Location, use: SourceUse, source: Source, plan: Plan, pictures: Mapping[int, Pictures] | None = None
+    work: Location,
+    use: SourceUse,
+    source: Source,
+    plan: Plan,
+    pictures: Mapping[int, Pictures] | None = None,
+    archives: tuple[IndexedArchive, ...] = (),
 ) -> list[IngestTask]:
     """Cut a source's plan into tasks; pure. `pictures` are those of each split, by its number."""
     tasks = []
@@ -142,10 +151,11 @@ def make_tasks(
             *([] if keep_text else [["all_images_lost", use.all_images_lost]]),
             ImageLimits(),
             computing("pillow"),
+            *filter(None, [commit_of(use.root)]),  # pictures of another commit may be others
         )
         path = None if resolved is None else resolved.path
         part = Part(card.name, piece.number, name)
-        tasks.append(IngestTask(work.uri, use, part, piece.split, piece.take, path))
+        tasks.append(IngestTask(work.uri, use, part, piece.split, piece.take, path, archives))
     return tasks
 
 
@@ -162,7 +172,7 @@ def ingest_split(task: IngestTask) -> None:
     source = task.use.load()
     root = Location(task.use.root)
     fetched = None if task.pictures is None else Fetched(store, task.pictures)
-    images = ImageStore(root, source.image_roots, fetched)
+    images = ImageStore(root, source.image_roots, fetched, task.archives, store.work)
     ingestor = Ingestor(source, images, ImageLimits(), task.use.all_images_lost == "keep")
     rejected: list[dict[str, Any]] = []
     read = 0

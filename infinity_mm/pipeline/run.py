@@ -16,10 +16,13 @@ from infinity_mm.pipeline.closing import Examples, close_books
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
+from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import Context, tidy
+from infinity_mm.pipeline.pinning import remember
 from infinity_mm.pipeline.planning import run_planning
+from infinity_mm.pipeline.preparing import Prepared, prepare
 from infinity_mm.pipeline.rails import check_drops, watch_quarantine
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
 from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
@@ -45,26 +48,33 @@ def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection
     """Run the recipe in `work` and return the manifest that was written there.
 
     With `exports`, only these of the recipe's exports are written; the manifest keeps the others that are there.
-    Raises `JobError` subclasses; what was finished by then stays, and the same call goes on from it.
+    Raises `SourceError` before any work where a source's files are missing, and `JobError` subclasses later; what was
+    finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
+    prepared = prepare(recipe, work)
+    recipe = prepared.recipe
     if recipe.synth is not None:
         check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
-        manifest, examples = _curate(context, began, exports)
+        remember(context.store, prepared.revisions)
+        manifest, examples = _curate(context, began, exports, prepared)
         write_report(context.store, manifest, examples)
         return manifest
 
 
-def _curate(context: Context, began: float, only: Collection[str] | None) -> tuple[Manifest, dict[str, Examples]]:
+def _curate(
+    context: Context, began: float, only: Collection[str] | None, prepared: Prepared
+) -> tuple[Manifest, dict[str, Examples]]:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
+    archives = run_indexing(context)
     downloads = run_downloads(context, plans)
     tasks: list[IngestTask] = []
     for use in recipe.sources:
         pictures = downloads.pictures.get(use.name)
-        tasks += make_tasks(store.work, use, use.load(), plans[use.name], pictures)
+        tasks += make_tasks(store.work, use, use.load(), plans[use.name], pictures, archives[use.name])
     tasks.sort(key=lambda task: task.part)
     run_ingest(context, tasks, watch_quarantine(context, tasks))
     parts = [task.part for task in tasks]
@@ -92,6 +102,8 @@ def _curate(context: Context, began: float, only: Collection[str] | None) -> tup
         seed=recipe.seed,
         versions=versions(),
         inputs={name: dict(plan.files) for name, plan in sorted(plans.items())},
+        refused=prepared.refused,
+        revisions=prepared.revisions,
         books=books,
         stages=tuple(context.stages),
         exports=exports,

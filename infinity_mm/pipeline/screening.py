@@ -17,6 +17,7 @@ from infinity_mm.filters.screen import SCREEN, screen
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
+from infinity_mm.licenses import LicensePolicy
 from infinity_mm.pipeline.ingest import IngestTask
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
@@ -33,6 +34,8 @@ IDENTITY = pa.schema(
 IDENTITY_VERSION = 1
 #: Packages whose models and tables measurements of texts depend on, beside Python's own of Unicode.
 _LIBRARIES = ("ftfy", "py3langid")
+#: Raised whenever a policy judges another way.
+LICENSE_VERSION = 1
 SCREEN_VERSION = 1
 
 
@@ -149,6 +152,9 @@ class ScreenTask:
     filters: tuple[tuple[str, str], ...]
     output: str
     losses: str
+    #: The policy, as `LicensePolicy.text` writes it, and the records that have the licences; "" for "any".
+    licenses: str = ""
+    records: str = ""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -175,14 +181,18 @@ def run_screen(context: Context, identity: dict[Part, str], measured: dict[Part,
     """Judge every part; returns the path of its verdicts."""
     filters = tuple((use.use, use.load()[1].model_dump_json()) for use in context.recipe.filters)
     versions = [[use.use, use.load()[0].VERSION] for use in context.recipe.filters]
+    policy = context.recipe.licenses
+    licenses = "" if policy.refuses_nothing else policy.text()
+    judged = [licenses, LICENSE_VERSION] if licenses else []
     tasks, paths = [], {}
     for part, attributes in measured.items():
         inputs = {"identity": identity[part], **attributes}
-        name = fingerprint(["screen", SCREEN_VERSION], [list(f) for f in filters], versions, inputs)
+        name = fingerprint(["screen", SCREEN_VERSION, *judged], [list(f) for f in filters], versions, inputs)
         paths[part] = part.attributes("screen", name)
         beside = tuple(sorted(attributes.items()))
         losses = _losses_path(part, paths[part])
-        tasks.append(ScreenTask(context.store.work.uri, identity[part], beside, filters, paths[part], losses))
+        uri, records = context.store.work.uri, part.records if licenses else ""
+        tasks.append(ScreenTask(uri, identity[part], beside, filters, paths[part], losses, licenses, records))
     run_pass(context, "screen", screen_part, tasks)
     return paths
 
@@ -202,8 +212,20 @@ def screen_part(task: ScreenTask) -> None:
         if winner is not None:
             mark = Verdict("duplicate_id", f"the native id belongs to {winner} already")
             verdict |= {"outcome": mark.outcome, "stage": "identity", "reason": mark.reason, "detail": mark.detail}
+    if task.licenses:
+        licenses = store.read(task.records, ["license"]).column("license").to_pylist()
+        refuse_licenses(verdicts, licenses, LicensePolicy.model_validate(task.licenses))
     store.write(task.output, pa.Table.from_pylist(verdicts, schema=SCREEN))
     store.at(task.losses).write_bytes(_count_losses(verdicts).model_dump_json().encode())
+
+
+def refuse_licenses(verdicts: Sequence[dict[str, Any]], licenses: Sequence[str], policy: LicensePolicy) -> None:
+    """Mark the rows whose licence the policy refuses, before anything else that was said of them."""
+    refusals = {license: policy.refusal(license) for license in set(licenses)}
+    for verdict, license in zip(verdicts, licenses, strict=True):
+        if (refusal := refusals[license]) is not None:
+            detail = f"{refusal} (policy {policy.text()})"
+            verdict |= {"outcome": "dropped", "stage": "license", "reason": "license_refused", "detail": detail}
 
 
 def _count_losses(verdicts: Sequence[Mapping[str, Any]]) -> Losses:

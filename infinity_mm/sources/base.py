@@ -60,6 +60,8 @@ class Card:
     files: tuple[str, ...] = ()
     #: "open", "gated", "registration" or "withdrawn".
     access: Literal["open", "gated", "registration", "withdrawn"] = "open"
+    #: True where rows can have licences of their own (`Sample.license`); then a policy judges rows, not the source.
+    row_licenses: bool = False
     #: Default language of the texts, BCP 47, or "und".
     language: str = "und"
     #: False where the publisher repeats native ids on different rows; then a repeat is no defect.

@@ -29,5 +29,5 @@ SOURCE = Source(
     ),
     reader=RowFiles(),
     parse=parse_llava,
-    image_roots=("",),
+    image_roots=("", "*.tar.gz", "*.tar"),
 )

@@ -30,6 +30,7 @@ SOURCE = Source(
         family="url_pair_parquet",
         category="caption",
         license="CC-BY-4.0",
+        row_licenses=True,
         paper_size={"infimm": "238M"},
         stages={"infimm": ("PT",)},
         hub_ids=("kakaobrain/coyo-700m",),

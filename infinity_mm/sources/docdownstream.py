@@ -28,5 +28,5 @@ SOURCE = Source(
     ),
     reader=RowFiles(),
     parse=parse_docowl,
-    image_roots=("", "imgs.tar"),
+    image_roots=("", "imgs.tar", "imgs.tar.gz", "partial-imgs.*"),
 )

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from urllib.parse import unquote
 
-import pyarrow as pa
-
+from infinity_mm.archives.pieces import ArchiveFiles, find_archives, is_archive_root
+from infinity_mm.archives.reading import Archive, IndexedArchive, open_archive
 from infinity_mm.errors import StoreError
 from infinity_mm.fs import Location
-from infinity_mm.images import ImageLimits
 from infinity_mm.sources.base import ImageRef, Quarantine
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
-_ARCHIVES = (".zip", ".tar")
 #: A path that leads through an archive: the archive, and the name of a member.
 _THROUGH = re.compile(r"(.+?\.(?:zip|tar))/(.+)")
-#: A larger member is not unpacked: its picture would be refused for its size, and a bomb must not get that far.
-MEMBER_BYTES = ImageLimits().max_bytes
 
 
 class ImageStore:
     """Resolves `ImageRef`s below a source's root; keeps archives open and folder listings at hand.
 
-    `image_roots` are folders or archives relative to the root, tried in order; a path may lead through an archive as
-    if it were a folder. Links are followed: they
-    are the user's own, put there to share picture folders between sources. `downloads` answers references by URL.
+    `image_roots` are folders or archives relative to the root, tried in order (see `archives.pieces.find_archives` for
+    how archives are named); a path may lead through a zip or tar as if it were a folder. Links to folders and files are
+    followed: they are the user's own, put there to share picture folders between sources. `downloads` answers
+    references by URL. `archives` are those of the image roots, indexed below the run folder `work`; without them they
+    are looked for, and a tar.gz cannot be searched.
     """
 
     def __init__(
@@ -39,11 +34,18 @@ class ImageStore:
         root: Location,
         image_roots: tuple[str, ...],
         downloads: Callable[[ImageRef], bytes | Quarantine] | None = None,
+        archives: Sequence[IndexedArchive] | None = None,
+        work: Location | None = None,
     ) -> None:
         self._root = root
         self._downloads = downloads
         self._image_roots = image_roots
-        self._archives: dict[str, _Archive | None] = {}
+        self._indexed = archives
+        self._work = work
+        #: Archives of image roots, and the folder that each would be unpacked to by its name.
+        self._archives: dict[str, tuple[tuple[Archive, str], ...]] = {}
+        #: Archives that paths lead through.
+        self._through: dict[str, Archive | None] = {}
         self._listings: dict[str, dict[str, list[str]]] = {}
 
     def find(self, reference: ImageRef) -> tuple[ImageRef, bytes] | Quarantine:
@@ -88,7 +90,13 @@ class ImageStore:
             if found is not None:
                 return found
         places = ", ".join(repr(place or ".") for place in self._image_roots)
-        return Quarantine("missing_image", f"{name} is in none of {places} below {self._root}")
+        problems = "".join(f"; {problem}" for problem in self.problems())
+        return Quarantine("missing_image", f"{name} is in none of {places} below {self._root}{problems}")
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the archives, so that pictures may be missing in them."""
+        roots = [place for place in self._image_roots if is_archive_root(place)]
+        return [archive.problem for place in roots for archive, _ in self._open(place) if archive.problem]
 
     def _relative(self, name: str) -> str:
         """Return an absolute path that lies in one of the image roots relative to it; others come back as they are."""
@@ -100,9 +108,13 @@ class ImageStore:
         return name
 
     def _read(self, image_root: str, name: str) -> bytes | Quarantine | None:
-        if image_root.endswith(_ARCHIVES):
-            archive = self._archive(image_root)
-            return None if archive is None else archive.read(name)
+        if is_archive_root(image_root):
+            for archive, folder in self._open(image_root):
+                for member in (name, f"{folder}/{name}"):
+                    data = archive.read(member)
+                    if data is not None:
+                        return data
+            return None
         location = self._root / image_root / name if image_root else self._root / name
         try:
             return location.read_bytes()
@@ -117,12 +129,16 @@ class ImageStore:
         found = _THROUGH.fullmatch(name)
         if found is None:
             return None
-        archive = self._archive(f"{image_root}/{found[1]}" if image_root else found[1])
+        path = f"{image_root}/{found[1]}" if image_root else found[1]
+        if path not in self._through:
+            there = (self._root / path).exists() and not (self._root / path).is_dir()
+            self._through[path] = open_archive(self._root, ArchiveFiles(path, (path,))) if there else None
+        archive = self._through[path]
         return None if archive is None else archive.read(found[2])
 
     def _read_any_case(self, image_root: str, name: str) -> bytes | Quarantine | None:
         """Look for the name in other letter case: several corpora were unpacked where case does not matter."""
-        if image_root.endswith(_ARCHIVES):
+        if is_archive_root(image_root):
             return None
         folder, _, base = (f"{image_root}/{name}" if image_root else name).rpartition("/")
         if folder not in self._listings:
@@ -135,63 +151,24 @@ class ImageStore:
             return Quarantine("ambiguous_image", f"{name} could be any of {found}")
         return (self._root / folder / found[0]).read_bytes() if found else None
 
-    def _archive(self, path: str) -> _Archive | None:
-        if path not in self._archives:
-            location = self._root / path
-            there = location.exists() and not location.is_dir()
-            self._archives[path] = _Archive(location) if there else None
-        return self._archives[path]
-
-
-class _Archive:
-    """A zip or tar whose members are found by an index and read in place."""
-
-    def __init__(self, location: Location) -> None:
-        self._name = location.name
-        self._stream = location.open_input()
-        self._zip: zipfile.ZipFile | None = None
-        self._spans: dict[str, tuple[int, int]] = {}
-        #: Why nothing can be read from the archive; "" where something can.
-        self._problem = ""
-        try:
-            if location.name.endswith(".zip"):
-                self._zip = zipfile.ZipFile(self._stream)
+    def _open(self, image_root: str) -> tuple[tuple[Archive, str], ...]:
+        if image_root not in self._archives:
+            if self._indexed is None:
+                found: list[tuple[ArchiveFiles, Location | None]] = [
+                    (files, None) for files in find_archives(self._root, image_root)
+                ]
             else:
-                with tarfile.open(fileobj=self._stream, mode="r:") as tar:
-                    for member in tar:
-                        if member.isfile():
-                            self._spans[member.name.removeprefix("./")] = (member.offset_data, member.size)
-        except (zipfile.BadZipFile, pa.ArrowInvalid, NotImplementedError) as error:
-            self._problem = f"{location.name} is damaged or cut: {error}; fetch it again"
-        except tarfile.ReadError:
-            pass  # a cut tar still holds the members before the cut; the others will be reported as missing
+                known = [archive for archive in self._indexed if archive.image_root == image_root]
+                found = [(archive.files, self._index_of(archive)) for archive in known]
+            self._archives[image_root] = tuple(
+                (open_archive(self._root, files, index), _stem(files.name)) for files, index in found
+            )
+        return self._archives[image_root]
 
-    def read(self, name: str) -> bytes | Quarantine | None:
-        if self._problem:
-            return Quarantine("malformed_archive", f"{name}: {self._problem}")
-        if self._zip is not None:
-            return self._inflate(self._zip, name)
-        if name not in self._spans:
-            return None
-        offset, size = self._spans[name]
-        if size > MEMBER_BYTES:
-            return self._too_large(name, size)
-        self._stream.seek(offset)
-        data: bytes = self._stream.read(size)
-        return data if len(data) == size else None
+    def _index_of(self, archive: IndexedArchive) -> Location | None:
+        return None if self._work is None or not archive.index else self._work / archive.index
 
-    def _inflate(self, archive: zipfile.ZipFile, name: str) -> bytes | Quarantine | None:
-        try:
-            size = archive.getinfo(name).file_size
-        except KeyError:
-            return None
-        if size > MEMBER_BYTES:
-            return self._too_large(name, size)
-        try:
-            return archive.read(name)
-        # In turn: a wrong checksum or header, bad deflate data, a password, an unknown method, a cut file.
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, pa.ArrowInvalid) as error:
-            return Quarantine("malformed_archive", f"{name} in {self._name} cannot be unpacked: {error}")
 
-    def _too_large(self, name: str, size: int) -> Quarantine:
-        return Quarantine("image_too_large", f"{name} in {self._name}: {size} bytes > {MEMBER_BYTES}, not unpacked")
+def _stem(archive: str) -> str:
+    """Return the folder that an archive is packed from, going by its name: ``train2014`` for train2014.zip."""
+    return re.sub(r"\.(zip|tar|tgz|tar\.gz)$", "", archive.rpartition("/")[2], flags=re.IGNORECASE)

@@ -29,6 +29,7 @@ SOURCE = Source(
         family="url_pair_parquet",
         category="caption",
         license="CC-BY-4.0",
+        row_licenses=True,
         paper_size={"infimm": "140M"},
         stages={"infimm": ("PT",)},
         hub_ids=("laion/relaion-coco", "laion/laion-coco"),

@@ -25,6 +25,7 @@ SOURCE = Source(
         family="url_pair_parquet",
         category="caption",
         license="other: union of the subset licences",
+        row_licenses=True,
         paper_size={"infimm": "20M (13B models only)"},
         stages={"infimm": ("PT",)},
         hub_ids=("facebook/pmd",),

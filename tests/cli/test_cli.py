@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infinity_mm.cli.cards import BEGIN, END
 from infinity_mm.cli.main import COMMANDS, main
 from tests.running import infinity_mm
 
@@ -52,6 +53,8 @@ def test_help_and_version_import_neither_ray_nor_arrow():
         ({"export": [{"name": "x", "format": "tfrecord"}]}, ("export.0.format", "tfrecord")),
         ({"synth": {"images": 0}}, ("synth.images", "0")),
         ({"partition_rows": 0}, ("partition_rows", "0")),
+        ({"licenses": "commercial,MIT"}, ("licenses", "write +MIT")),
+        ({"licenses": {"polcy": "any"}}, ("licenses.polcy", "'policy'")),
     ],
 )
 def test_a_wrong_recipe_ends_with_2_before_any_work(capsys, write_recipe, tmp_path, change, words):
@@ -101,6 +104,31 @@ def test_sources_as_table_card_and_json(capsys):
     assert (status, "'gqa'" in err) == (2, True)
 
 
+def test_a_source_says_how_to_get_it_and_how_to_start(capsys):
+    gated = run(capsys, "sources", "infinity_mm")[1]
+    assert "accept the terms at https://huggingface.co/datasets/BAAI/Infinity-MM" in gated
+    assert "HF_TOKEN" in gated
+    assert "--root hf://datasets/BAAI/Infinity-MM" in gated
+    registered = run(capsys, "sources", "docvqa")[1]
+    assert "sign up and download at" in registered
+    assert "--root DIR" in registered
+    assert "train2014.zip" in run(capsys, "sources", "vqav2")[1]
+
+
+def test_the_table_of_a_readme_is_renewed_between_its_markers(capsys, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert run(capsys, "sources", "--update", readme)[0] == 0
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert run(capsys, "sources", "--markdown")[1] in text
+    readme.write_text("no markers")
+    assert run(capsys, "sources", "--update", readme)[0] == 2
+    assert run(capsys, "sources", "gqa", "--markdown")[0] == 2
+
+
 def test_sources_name_their_options_and_ingest_takes_no_other(capsys, tmp_path):
     told = run(capsys, "sources", "vizwiz_vqa")[1]
     assert "option     answers: vote | confident_vote | first | draw (default confident_vote)" in told
@@ -125,6 +153,49 @@ def test_plan_checks_and_does_nothing(capsys, write_recipe, tmp_path):
     plan = json.loads(out)["plan"]
     assert status == 0
     assert [line["files"] for line in plan["sources"]] == [1, 1, 3, 1, 2]
+    assert not (tmp_path / "work").exists()
+
+
+def test_plan_looks_up_a_sample_of_pictures(capsys, write_recipe, tmp_path):
+    status, out, _ = run(capsys, "plan", write_recipe(), "--work", tmp_path / "work")
+    assert status == 0
+    assert "sampled pictures found" in out
+    assert "pictures are looked up in:" in out
+    assert "sampled pictures" not in run(capsys, "plan", write_recipe(), "--sample", 0)[1]
+    sources = [{"name": "gqa", "root": str(tmp_path)}]
+    (tmp_path / "train_balanced_questions.json").write_text('{"1": {"question": "a?", "answer": "b", "imageId": "7"}}')
+    status, out, err = run(capsys, "plan", write_recipe(sources=sources, limit=None))
+    assert status == 2
+    assert "0 of 1 sampled pictures found" in out
+    assert "images.zip (not there)" in err
+    assert "cs.stanford.edu" in err
+
+
+def test_licences_are_judged_before_work_and_a_wrong_policy_is_named(capsys, write_recipe, tmp_path):
+    status, out, _ = run(capsys, "plan", write_recipe(), "--licenses", "permissive", "--sample", 0)
+    assert status == 0
+    assert "infinity_mm: left out: CC-BY-SA-4.0 is not permissive" in out
+    assert "license   permissive" in out
+    status, _, err = run(capsys, "plan", write_recipe(), "--licenses", "permissive,MIT")
+    assert (status, "write +MIT to allow it too" in err) == (2, True)
+    (tmp_path / "chat.json").write_text("[]")
+    status, _, err = run(
+        capsys, "ingest", "llavar", "--root", tmp_path, "--work", tmp_path / "work", "--licenses", "commercial"
+    )
+    assert status == 2
+    assert "llavar: CC-BY-NC-4.0 is not commercial (to use it all the same, add +CC-BY-NC-4.0 to the policy)" in err
+    assert not (tmp_path / "work").exists()
+
+
+def test_files_that_are_not_there_end_a_run_before_any_work(capsys, write_recipe, tmp_path):
+    (tmp_path / "empty").mkdir()
+    sources = [{"name": name, "root": str(tmp_path / "empty")} for name in ("gqa", "docvqa")]
+    recipe = write_recipe(sources=sources, limit=None)
+    for command in ("run", "plan"):
+        status, _, err = run(capsys, command, recipe, "--work", tmp_path / "work")
+        assert status == 2
+        assert "train_balanced_questions.json" in err
+        assert "sign up and download at" in err
     assert not (tmp_path / "work").exists()
 
 

@@ -17,7 +17,7 @@ def find_files(
     `suffixes` directly below the root, then at any depth: users rename files. Names that match a glob
     of `ignored` never count. Raises `SourceError` where nothing is found.
     """
-    found = {path for pattern in patterns for path in _glob(root, "", pattern.split("/"))}
+    found = {path for pattern in patterns for path in match_files(root, pattern)}
     for recursive in (False, True):
         if not found:
             found = {path for path in root.files(recursive=recursive) if path.lower().endswith(suffixes)}
@@ -27,6 +27,11 @@ def find_files(
         expected = ", ".join((*patterns, *(f"*{suffix}" for suffix in suffixes)))
         raise SourceError(f"no annotation file below {root}; expected one of: {expected}")
     return tuple(sorted(found))
+
+
+def match_files(root: Location, pattern: str) -> set[str]:
+    """Return the files below the root that match a glob, by path component, ``**`` for any depth."""
+    return _glob(root, "", pattern.split("/"))
 
 
 def _is_ignored(path: str, ignored: tuple[str, ...]) -> bool:

@@ -1,0 +1,52 @@
+"""What a run settles before any work: which sources may be used, which commit of the hub, which files are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infinity_mm.errors import SourceError
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.pinning import pin_roots
+from infinity_mm.pipeline.preflight import check_inputs
+from infinity_mm.recipe import Recipe
+from infinity_mm.store import Store
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recipe that can be worked on."""
+
+    #: Without the refused sources, with pinned roots.
+    recipe: Recipe
+    #: Source -> why its licence does not let it be used.
+    refused: dict[str, str]
+    #: See `pinning.Pinned`.
+    revisions: dict[str, str]
+    #: Source -> its annotation files, relative to its root.
+    listings: dict[str, tuple[str, ...]]
+
+
+def prepare(recipe: Recipe, work: Location) -> Prepared:
+    """Leave out sources that the licence policy refuses whole, pin roots on the hub, and look for every source's files.
+
+    Nothing is written. A source whose rows have licences of their own is not refused here: its rows are judged one by
+    one. Raises `SourceError` where no source is left, or as `pin_roots` and `check_inputs` do.
+    """
+    refused = refuse_sources(recipe)
+    kept = tuple(use for use in recipe.sources if use.name not in refused)
+    if not kept:
+        reasons = "\n".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise SourceError(f"the licence policy {recipe.licenses.text()!r} leaves no source:\n{reasons}")
+    pinned = pin_roots(recipe.model_copy(update={"sources": kept}), Store(work))
+    return Prepared(pinned.recipe, refused, pinned.revisions, check_inputs(pinned.recipe))
+
+
+def refuse_sources(recipe: Recipe) -> dict[str, str]:
+    """Return the sources of which no row could stay -> why, with the words that would allow them."""
+    refused = {}
+    for use in recipe.sources:
+        card = use.load().card
+        reason = None if card.row_licenses else recipe.licenses.refusal(card.license)
+        if reason is not None:
+            refused[use.name] = f"{reason} (to use it all the same, add +{card.license} to the policy)"
+    return refused
