@@ -6,12 +6,14 @@ key and the nearest valid name. Relative roots are relative to the recipe's own 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.download.params import DownloadParams
@@ -25,11 +27,17 @@ from infinity_mm.fs import Location
 from infinity_mm.hub import is_hub, parse_hub
 from infinity_mm.licenses import LicensePolicy
 from infinity_mm.nearest import nearest
+from infinity_mm.record import Category
 from infinity_mm.sources.base import Source
 from infinity_mm.sources.catalogue import load as load_source
+from infinity_mm.sources.catalogue import names as source_names
 from infinity_mm.sources.options import with_options
+from infinity_mm.sources.own.check import check
+from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.params import SynthParams
 
+#: Keys of a source that only own data has.
+OWN_KEYS = ("map", "license", "category", "language", "image_root", "urls")
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
@@ -54,10 +62,65 @@ class SourceUse(Frozen):
     #: What becomes of a document of which no picture could be had: kept as text with the note "all_images_lost", or
     #: quarantined.
     all_images_lost: Literal["keep", "quarantine"] = "keep"
+    #: Own data: the reader family, `infinity-mm sources --families` lists them. The keys below go with it.
+    family: str | None = None
+    #: Field of the family -> column of the files; fields that are not named are looked for under their usual names.
+    map: dict[str, str] = Field(default_factory=dict)
+    #: SPDX identifier or the publisher's words.
+    license: str | None = None
+    #: Of the records; the default depends on the family.
+    category: Category | None = None
+    #: Of the texts, BCP 47.
+    language: str | None = None
+    #: Folders, zips or tars of the pictures, relative to the root; () looks beside the annotations and in images.
+    image_root: tuple[str, ...] = ()
+    #: Whether pictures are downloaded from URLs; None finds out from the first rows.
+    urls: bool | None = None
+
+    @model_validator(mode="after")
+    def _own_keys_together(self) -> Self:
+        given = [key for key in OWN_KEYS if getattr(self, key) not in (None, {}, ())]
+        if self.family is None and given:
+            raise ValueError(f"{', '.join(given)}: only with family, for own data; {self.name} is a catalogue source")
+        return self
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.root))  # tasks are hashed, and `options` cannot be
 
     def load(self) -> Source:
-        """Return the source with its options; raises `SourceError` for a name, option or value it does not have."""
-        return with_options(load_source(self.name), self.options)
+        """Return the source, of the catalogue or of own data, with its options.
+
+        Raises `SourceError` for a name, family, field, option or value that does not exist.
+        """
+        return with_options(load_source(self.name) if self.family is None else build(self.own()), self.options)
+
+    def own(self) -> OwnSpec:
+        """Return what is said about own data."""
+        return OwnSpec(
+            name=self.name,
+            family=self.family or "",
+            map=tuple(sorted(self.map.items())),
+            license=self.license or "unknown",
+            category=self.category,
+            language=self.language or "und",
+            files=self.files,
+            image_roots=tuple(_relative(place, self.root) for place in self.image_root),
+            urls=bool(self.urls),
+        )
+
+    def checked(self) -> Self:
+        """Return the source with what the first rows of own data decide; raises `SourceError` for what cannot be.
+
+        Reads the beginning of a few files of own data; a source of the catalogue is only looked up.
+        """
+        if self.family is None:
+            self.load()
+            return self
+        if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", self.name) is None or self.name == "synthetic":
+            raise SourceError(f"name {self.name!r}: expected small letters, digits, _ and -, and not synthetic")
+        if self.name in source_names():
+            raise SourceError(f"name {self.name!r} is a source of the catalogue; give own data another name")
+        return self.model_copy(update={"urls": check(self.own(), Location(self.root), self.urls).urls})
 
 
 class FilterUse(Frozen):
@@ -200,6 +263,12 @@ def _element(items: list[Any], step: str, text: str) -> int:
     raise RecipeError(f"--set {text!r}: the recipe has no element {step!r} there; {nearest(step, names)}")
 
 
+def _relative(place: str, root: str) -> str:
+    """Return a local absolute folder relative to a local root, so that no path of this machine names a part."""
+    base = Location(root)
+    return os.path.relpath(place, base.path) if os.path.isabs(place) and base.is_local else place
+
+
 def _check_source(path: Path, use: SourceUse) -> SourceUse:
     try:
         use.load()
@@ -215,7 +284,10 @@ def _check_source(path: Path, use: SourceUse) -> SourceUse:
         raise RecipeError(f"{path}: sources.{use.name}.root: {error}") from error
     if not found:
         raise RecipeError(f"{path}: sources.{use.name}.root: no folder at {root}")
-    return use.model_copy(update={"root": root.uri})
+    try:
+        return use.model_copy(update={"root": root.uri}).checked()
+    except SourceError as error:
+        raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
 
 
 def _check_filters(path: Path, recipe: Recipe) -> None:

@@ -13,25 +13,31 @@ from infinity_mm.cli.options import (
     source_option,
     work_option,
 )
+from infinity_mm.cli.own import make_use, own_help, source_options
 
 
-@click.command()
-@click.argument("source")
-@click.option("--root", required=True, metavar="DIR_OR_URI", help="Folder that holds the publisher's files.")
+@click.command(epilog=own_help("infinity-mm download"))
+@source_options
 @work_option(required=True)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the URLs of the first N raw rows.")
-@click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
 @source_option
 @policy_option
 @ray_options
 @json_option
 def download(
-    source: str,
+    source: str | None,
     root: str,
-    work: str,
     limit: int | None,
     files: tuple[str, ...],
+    family: str | None,
+    name: str | None,
+    columns: tuple[str, ...],
+    license_name: str | None,
+    category: str | None,
+    language: str | None,
+    image_root: tuple[str, ...],
+    urls: bool | None,
     options: tuple[str, ...],
+    work: str,
     policy: tuple[str, ...],
     address: str | None,
     workers: int | None,
@@ -49,10 +55,10 @@ def download(
     from infinity_mm.fs import Location
     from infinity_mm.pipeline.ingest_only import download_only
     from infinity_mm.pipeline.run import RunOptions
-    from infinity_mm.recipe import SourceUse
-    from infinity_mm.sources.options import parse_options
 
-    use = SourceUse(name=source, root=Location.of(root).uri, limit=limit, files=files, options=parse_options(options))
+    use = make_use(
+        source, root, limit, files, family, name, columns, license_name, category, language, image_root, urls, options
+    )
     report = download_only(use, Location.of(work), RunOptions(address, workers), parse_params(policy))
     if as_json:
         print_json(report.model_dump(mode="json"))

@@ -17,22 +17,15 @@ from infinity_mm.cli.options import (
     source_option,
     work_option,
 )
+from infinity_mm.cli.own import make_use, own_help, source_options
 
 if TYPE_CHECKING:
     from infinity_mm.licenses import LicensePolicy
 
 
-@click.command()
-@click.argument("source")
-@click.option(
-    "--root",
-    required=True,
-    metavar="DIR_OR_URI",
-    help="Folder or URI (s3://, gs://, hf://datasets/OWNER/NAME) of the publisher's files.",
-)
+@click.command(epilog=own_help("infinity-mm ingest"))
+@source_options
 @work_option(required=True)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows.")
-@click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable.")
 @source_option
 @no_download_option
 @policy_option
@@ -40,12 +33,20 @@ if TYPE_CHECKING:
 @ray_options
 @json_option
 def ingest(
-    source: str,
+    source: str | None,
     root: str,
-    work: str,
     limit: int | None,
     files: tuple[str, ...],
+    family: str | None,
+    name: str | None,
+    columns: tuple[str, ...],
+    license_name: str | None,
+    category: str | None,
+    language: str | None,
+    image_root: tuple[str, ...],
+    urls: bool | None,
     options: tuple[str, ...],
+    work: str,
     no_download: bool,
     policy: tuple[str, ...],
     licenses: LicensePolicy | None,
@@ -65,16 +66,9 @@ def ingest(
     from infinity_mm.fs import Location
     from infinity_mm.pipeline.ingest_only import ingest_only
     from infinity_mm.pipeline.run import RunOptions
-    from infinity_mm.recipe import SourceUse
-    from infinity_mm.sources.options import parse_options
 
-    use = SourceUse(
-        name=source,
-        root=Location.of(root).uri,
-        limit=limit,
-        files=files,
-        options=parse_options(options),
-        max_quarantined=1.0,
+    use = make_use(
+        source, root, limit, files, family, name, columns, license_name, category, language, image_root, urls, options
     )
     download = parse_params(policy, enabled=not no_download)
     manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download, licenses)

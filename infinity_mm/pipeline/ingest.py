@@ -108,7 +108,14 @@ def identity_of(source: Source, piece: Cut) -> tuple[list[object], list[object]]
     split = piece.split
     chosen = options_of(source)
     return (
-        [source.card.name, source.version, source.reader.version, repr(source.reader), *([chosen] if chosen else [])],
+        [
+            source.card.name,
+            source.version,
+            source.reader.version,
+            repr(source.reader),
+            source.parameters,
+            *([chosen] if chosen else []),
+        ],
         [split.file, piece.digest, split.start, split.stop, split.first, piece.take],
     )
 

@@ -9,11 +9,13 @@ from pydantic import Field
 
 from infinity_mm.sources.answers import LETTER, SHORT, choose, letter
 from infinity_mm.sources.answers import options as option_lines
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.chats import key_text
 from infinity_mm.sources.conversation import one_turn
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key, question_of
 from infinity_mm.sources.options import QuestionOptions, WithOptions
+from infinity_mm.sources.pictures import embedded_or
 
 
 class AokvqaOptions(QuestionOptions):
@@ -37,7 +39,10 @@ def parse(row: Mapping[str, Any], options: AokvqaOptions) -> Sample | Quarantine
     for part in (answer, question):
         if isinstance(part, Quarantine):
             return Quarantine(part.reason, part.detail, key)
-    if isinstance(image, bool) or not isinstance(image, int):
+    number = key_text(image)
+    path = f"{row.get('split', 'train')}2017/{number.zfill(12)}.jpg" if number.isdecimal() else None
+    images = embedded_or(row.get("image"), path)
+    if not images:
         return Quarantine("missing_field", f"image_id: expected an integer, got {image!r:.80}", key)
     if options.answers == "letter":
         choices = option_lines([str(choice) for choice in row["choices"]])
@@ -45,8 +50,7 @@ def parse(row: Mapping[str, Any], options: AokvqaOptions) -> Sample | Quarantine
     else:
         text = options.ask(str(question), SHORT)
     extra = {name: row.get(name) for name in ("direct_answers", "difficult_direct_answer", "rationales")}
-    path = f"{row.get('split', 'train')}2017/{image:012d}.jpg"
-    return Sample(key, one_turn(text, str(answer)), (ImageRef(path=path),), extra=extra)
+    return Sample(key, one_turn(text, str(answer), len(images)), images, extra=extra)
 
 
 SOURCE = Source(

@@ -216,6 +216,8 @@ class Source:
     parse: Parse
     #: Raised whenever `parse` would give other samples; part of every fingerprint.
     version: int = 1
+    #: Text of the parameters of `parse` where it has any: own data's map of columns; part of every fingerprint.
+    parameters: str = ""
     #: Folders or archives, relative to the root, in which `ImageRef.path` is looked up, in order.
     image_roots: tuple[str, ...] = ("",)
     #: True where pictures are given by URL (`ImageRef.url`): they are downloaded before ingestion.

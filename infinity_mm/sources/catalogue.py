@@ -15,6 +15,7 @@ _HELPERS = {
     "answers",
     "base",
     "catalogue",
+    "chats",
     "conversation",
     "documents",
     "families",
@@ -23,7 +24,9 @@ _HELPERS = {
     "images",
     "mmc",
     "options",
+    "own",
     "pairs",
+    "pictures",
 }
 
 

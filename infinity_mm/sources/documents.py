@@ -104,7 +104,7 @@ def _segment(image: object, text: object) -> str | ImageRef | None:
         return None
     if picture.data is not None:
         return replace(picture, optional=True)
-    return ImageRef(url=(picture.path or "").strip(), optional=True)
+    return ImageRef(url=(picture.url or picture.path or "").strip(), optional=True)
 
 
 def _json(value: object, kind: type[Any]) -> tuple[Any, tuple[str, ...]]:

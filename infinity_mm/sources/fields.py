@@ -8,19 +8,17 @@ from typing import Any
 from infinity_mm.record import Message
 from infinity_mm.sources.answers import DESCRIBE, SHORT, answer_texts, choose, first
 from infinity_mm.sources.base import ImageRef, Quarantine, Sample
+from infinity_mm.sources.chats import chat_sample, key_text
 from infinity_mm.sources.conversation import one_turn, pairs_to_turns, place_images, read_images, read_turns
 from infinity_mm.sources.options import QuestionOptions, VqaOptions
+from infinity_mm.sources.pictures import embedded_or
 
 _IDS = ("id", "sample_id", "idx", "question_id", "questionId", "pid")
 
 
 def native_key(row: Mapping[str, Any], *keys: str) -> str:
     """Return the first native key that the row has, as text; "" without any."""
-    for key in keys or _IDS:
-        value = row.get(key)
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
-            return str(value)
-    return ""
+    return next((text for key in keys or _IDS if (text := key_text(row.get(key)))), "")
 
 
 def finish(
@@ -43,12 +41,16 @@ def finish(
 
 
 def parse_llava(row: Mapping[str, Any]) -> Sample | Quarantine:
-    """LLaVA's form: `conversations` of from/value turns, `image` a path, a list, absent or a word for none."""
-    if "conversations" not in row:
+    """LLaVA's form: `conversations` of from/value turns, `image` a path, a list, absent or a word for none.
+
+    Hub copies in the same form name the turns `messages` and the pictures `images`. Other fields are kept in `extra`.
+    """
+    turns = next((name for name in ("conversations", "conversation", "messages") if row.get(name) is not None), None)
+    if turns is None:
         return Quarantine("missing_field", f"expected conversations, got keys {sorted(row)}", native_key(row))
-    return finish(
-        row, read_turns(row["conversations"]), read_images(row.get("image")), ("source", "data_source", "url")
-    )
+    key = next((name for name in _IDS if key_text(row.get(name))), "")
+    pictures = next((name for name in ("image", "images") if read_images(row.get(name)) != ()), "image")
+    return chat_sample(row, turns, pictures, key)
 
 
 def parse_docowl(row: Mapping[str, Any]) -> Sample | Quarantine:
@@ -135,7 +137,8 @@ def parse_document_vqa(row: Mapping[str, Any], options: VqaOptions) -> Sample | 
 def parse_joined_vqa(row: Mapping[str, Any], options: VqaOptions, field: str = "answer") -> Sample | Quarantine:
     """VQAv2's and OK-VQA's two halves: one of ten answers, COCO 2014 file names."""
     key = native_key(row, "question_id")
-    annotation = row.get("annotation")
+    # Hub copies hold question and answers in one row, and the picture.
+    annotation = row.get("annotation") if "annotation" in row or "answers" not in row else row
     if "question_id" in row and annotation is None:
         return Quarantine("unjoined_annotation", f"question {key} has no annotation", key)
     if isinstance(annotation, Mapping) and "question_id" not in row:
@@ -145,12 +148,13 @@ def parse_joined_vqa(row: Mapping[str, Any], options: VqaOptions, field: str = "
     if not isinstance(annotation, Mapping):
         return Quarantine("unexpected_row", f"expected a question with its annotation, got keys {sorted(row)}", key)
     split = str(row.get("data_subtype") or "train2014")
-    image_id = row.get("image_id")
-    if isinstance(image_id, bool) or not isinstance(image_id, int):
-        return Quarantine("missing_field", f"image_id: expected an integer, got {image_id!r:.80}", key)
+    image_id = key_text(row.get("image_id"))
+    path = f"COCO_{split}_{image_id.zfill(12)}.jpg" if image_id.isdecimal() else None
+    images = embedded_or(row.get("image"), path)
+    if not images:
+        return Quarantine("missing_field", f"image_id: expected an integer, got {row.get('image_id')!r:.80}", key)
     texts = answer_texts(annotation.get("answers"), field, ())
     extra = {"answers": texts, "answer_type": annotation.get("answer_type")}
-    images = (ImageRef(path=f"COCO_{split}_{image_id:012d}.jpg"),)
     answer = choose(options.answers, annotation.get("answers"), key, field)
     return answered(row, answer, images, key, options, extra=extra)
 
@@ -162,11 +166,14 @@ def parse_coco_caption(row: Mapping[str, Any]) -> Sample | Quarantine:
     if "image" in row and image is None:
         return Quarantine("unjoined_annotation", f"image_id {row.get('image_id')} is not among the file's images", key)
     name = image.get("file_name") if isinstance(image, Mapping) else image
-    if not isinstance(name, str):
+    images = embedded_or(image, name if isinstance(name, str) else None)
+    if not images:
         return Quarantine("missing_field", f"expected an image with a file_name, got keys {sorted(row)}", key)
+    if caption is None and "annotation" not in row:  # a hub copy asks, and is answered with the captions
+        caption = row.get("answer")
     if isinstance(caption, Sequence) and not isinstance(caption, str):
         caption = first(caption)
     if not isinstance(caption, str):
         return Quarantine("missing_field", f"caption: expected text, got {caption!r:.80}", key)
     extra = {"image_id": row.get("image_id")}
-    return Sample(key, one_turn(DESCRIBE, caption.strip()), (ImageRef(path=name),), extra=extra)
+    return Sample(key, one_turn(DESCRIBE, caption.strip(), len(images)), images, extra=extra)

@@ -8,11 +8,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from infinity_mm.sources.answers import SHORT, first
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.chats import key_text
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
 from infinity_mm.sources.options import QuestionOptions, WithOptions
+from infinity_mm.sources.pictures import embedded_or
 
 
 class GqaOptions(QuestionOptions):
@@ -25,15 +27,15 @@ class GqaOptions(QuestionOptions):
 
 def parse(row: Mapping[str, Any], options: GqaOptions) -> Sample | Quarantine:
     """One word or one sentence; the question id is the key of the row in its file."""
-    image = row.get("imageId")
-    if not isinstance(image, str):
-        return Quarantine("missing_field", f"imageId: expected text, got {image!r:.80}")
+    image = key_text(row.get("imageId"))
+    images = embedded_or(row.get("image"), f"{image}.jpg" if image else None)
+    if not images:
+        return Quarantine("missing_field", f"imageId: expected text, got {row.get('imageId')!r:.80}")
     word = options.answers == "word"
     answer = first(row.get("answer" if word else "fullAnswer"))
     sentences = (SHORT,) if word else ()
     extra = {"fullAnswer": row.get("fullAnswer"), "types": row.get("types")}
-    images = (ImageRef(path=f"{image}.jpg"),)
-    return answered(row, answer, images, native_key(row, KEY), options, sentences, extra)
+    return answered(row, answer, images, native_key(row, KEY, "id"), options, sentences, extra)
 
 
 SOURCE = Source(

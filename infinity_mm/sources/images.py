@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -72,6 +73,7 @@ class ImageStore:
                 return self._downloads(reference)
             return Quarantine("download_failed", f"{reference.url} was not downloaded")
         name = (reference.path or "").replace("\\", "/")
+        name = self._relative(name)
         while name.startswith("./"):
             name = name[2:]
         if not name or name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/") or "\0" in name:
@@ -95,6 +97,15 @@ class ImageStore:
         """Return what is wrong with the archives, so that pictures may be missing in them."""
         roots = [place for place in self._image_roots if is_archive_root(place)]
         return [archive.problem for place in roots for archive, _ in self._open(place) if archive.problem]
+
+    def _relative(self, name: str) -> str:
+        """Return an absolute path that lies in one of the image roots relative to it; others come back as they are."""
+        if name.startswith("/") and self._root.is_local:
+            for image_root in self._image_roots:
+                place = os.path.normpath(os.path.join(self._root.path, image_root)) + "/"
+                if name.startswith(place):
+                    return name[len(place) :]
+        return name
 
     def _read(self, image_root: str, name: str) -> bytes | Quarantine | None:
         if is_archive_root(image_root):

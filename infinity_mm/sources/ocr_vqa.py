@@ -7,17 +7,18 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from infinity_mm.sources.answers import SHORT
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import pairs_to_turns
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import finish, native_key
 from infinity_mm.sources.options import QuestionOptions, WithOptions
+from infinity_mm.sources.pictures import embedded_or
 
 
 def parse(row: Mapping[str, Any], options: QuestionOptions) -> Sample | Quarantine:
     """One conversation per book cover; the format sentence stands in the first question only."""
-    key = native_key(row, KEY)
+    key = native_key(row, KEY, "image_id")
     questions, answers = row.get("questions"), row.get("answers")
     if not isinstance(questions, list) or not isinstance(answers, list) or len(questions) != len(answers):
         return Quarantine("missing_field", "expected questions and answers as lists of equal length", key)
@@ -27,7 +28,7 @@ def parse(row: Mapping[str, Any], options: QuestionOptions) -> Sample | Quaranti
     pairs[0]["user"] = options.ask(str(pairs[0]["user"]), SHORT)
     suffix = PurePosixPath(str(row.get("imageURL", ".jpg"))).suffix or ".jpg"
     extra = ("title", "authorName", "genre", "split", "imageURL")
-    images = (ImageRef(path=f"{key}{suffix}"),)
+    images = embedded_or(row.get("image"), f"{key}{suffix}")
     return finish(row, pairs_to_turns(pairs, "user", "assistant"), images, extra, source_id=key)
 
 

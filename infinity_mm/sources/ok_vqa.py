@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import QuestionsAndAnnotations
 from infinity_mm.sources.fields import parse_joined_vqa
 from infinity_mm.sources.options import VqaOptions, WithOptions
@@ -33,7 +34,7 @@ SOURCE = Source(
         unique_ids=True,
         traps=("answer is stemmed, raw_answer is what was typed", "answers come in pairs"),
     ),
-    reader=QuestionsAndAnnotations(),
+    reader=OrTables(QuestionsAndAnnotations()),
     parse=WithOptions(parse, VqaOptions(), image_keys=("image_id",)),
     image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
 )

@@ -99,6 +99,8 @@ def _picture(values: Mapping[str, Any], columns: PairColumns) -> ImageRef | Quar
         return embedded
     if len(embedded) > 1:
         return Quarantine("unexpected_row", f"{columns.image}: expected one picture, got {len(embedded)}")
+    if embedded and embedded[0].url is not None:
+        url, embedded = url or embedded[0].url, ()
     # A path without bytes is the name that the picture had on its publisher's machine.
     if embedded and (embedded[0].data is not None or not url):
         return ImageRef(path=embedded[0].path, data=embedded[0].data, uri=url or embedded[0].uri)

@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from infinity_mm.sources.answers import answer_texts, choose
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
 from infinity_mm.sources.options import VqaOptions, WithOptions
+from infinity_mm.sources.pictures import embedded_or
 
 
 def parse(row: Mapping[str, Any], options: VqaOptions) -> Sample | Quarantine:
     """One of one or two accepted answers."""
     key = native_key(row, "question_id")
     path = row.get("file_path", row.get("image_path"))
-    if not isinstance(path, str):
+    images = embedded_or(row.get("image"), path if isinstance(path, str) else None)
+    if not images:
         return Quarantine("missing_field", f"file_path: expected text, got {path!r:.80}", key)
     extra = {"answers": answer_texts(row.get("answers"), "answer", ())}
     answer = choose(options.answers, row.get("answers"), key)
-    return answered(row, answer, (ImageRef(path=path),), key, options, extra=extra)
+    return answered(row, answer, images, key, options, extra=extra)
 
 
 SOURCE = Source(

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infinity_mm.sources.answers import DESCRIBE
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.answers import DESCRIBE, first
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import one_turn
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key
+from infinity_mm.sources.pictures import embedded_or
 
 
 def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
     """One caption per row; the references of the other rows are not multiplied."""
     key = native_key(row, "caption_id", "image_id")
-    caption = row.get("caption_str")
-    if not isinstance(caption, str):
-        return Quarantine("missing_field", f"caption_str: expected text, got {caption!r:.80}", key)
-    images = (ImageRef(path=f"{row.get('image_id')}.jpg"),)
-    return Sample(key, one_turn(DESCRIBE, caption.strip()), images, extra={"image_id": row.get("image_id")})
+    caption = first(row.get("caption_str"))  # hub copies have all captions of a picture as a list
+    if isinstance(caption, Quarantine):
+        return Quarantine("missing_field", f"caption_str: expected text, got {row.get('caption_str')!r:.80}", key)
+    images = embedded_or(row.get("image"), f"{row.get('image_id')}.jpg")
+    return Sample(key, one_turn(DESCRIBE, caption, len(images)), images, extra={"image_id": row.get("image_id")})
 
 
 SOURCE = Source(

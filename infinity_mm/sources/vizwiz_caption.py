@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import CaptionsAndImages
 from infinity_mm.sources.fields import native_key, parse_coco_caption
 
@@ -38,7 +39,7 @@ SOURCE = Source(
         unique_ids=True,
         traps=("rejected and precanned captions are left out, as the official tools do",),
     ),
-    reader=CaptionsAndImages(),
+    reader=OrTables(CaptionsAndImages()),
     parse=parse,
     image_roots=("", "train", "val", "images"),
 )

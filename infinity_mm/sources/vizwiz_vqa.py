@@ -8,10 +8,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from infinity_mm.sources.answers import SHORT, UNANSWERABLE, answer_texts, choose
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.families.rowfiles import RowFiles
-from infinity_mm.sources.fields import answered
+from infinity_mm.sources.fields import answered, native_key
 from infinity_mm.sources.options import VqaOptions, WithOptions
+from infinity_mm.sources.pictures import embedded_or
 
 
 class VizwizOptions(VqaOptions):
@@ -24,16 +25,17 @@ class VizwizOptions(VqaOptions):
 
 def parse(row: Mapping[str, Any], options: VizwizOptions) -> Sample | Quarantine:
     """By default the majority of the confident answers; unanswerable is written as the prompt spells it."""
-    image = row.get("image")
-    if not isinstance(image, str):
-        return Quarantine("missing_field", f"image: expected a file name, got {image!r:.80}")
+    image = row.get("image") if isinstance(row.get("image"), str) else native_key(row, "question_id", "image_id")
+    images = embedded_or(row.get("image"), image or None)
+    if not images:
+        return Quarantine("missing_field", f"image: expected a file name, got {row.get('image')!r:.80}")
     answer = choose(options.answers, row.get("answers"), f"{image}\x1f{row.get('question')}")
     if isinstance(answer, str) and (answer == "unanswerable" or row.get("answerable") == 0):
         if options.unanswerable == "refuse":
-            return Quarantine("unexpected_row", "unanswerable, and the options refuse such questions", image)
+            return Quarantine("unexpected_row", "unanswerable, and the options refuse such questions", str(image))
         answer = "Unanswerable"
     extra = {"answers": answer_texts(row.get("answers"), "answer", ()), "answer_type": row.get("answer_type")}
-    return answered(row, answer, (ImageRef(path=image),), image, options, (UNANSWERABLE, SHORT), extra)
+    return answered(row, answer, images, str(image), options, (UNANSWERABLE, SHORT), extra)
 
 
 SOURCE = Source(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infinity_mm.sources.base import Card, Source
+from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import QuestionsAndAnnotations
 from infinity_mm.sources.fields import parse_joined_vqa
 from infinity_mm.sources.options import VqaOptions, WithOptions
@@ -27,7 +28,7 @@ SOURCE = Source(
         unique_ids=True,
         traps=("join by question_id, never by position", "ten answers, ties occur: the first given wins"),
     ),
-    reader=QuestionsAndAnnotations(),
+    reader=OrTables(QuestionsAndAnnotations()),
     parse=WithOptions(parse_joined_vqa, VqaOptions(), image_keys=("image_id",)),
     image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
 )

@@ -109,7 +109,9 @@ def test_parse_never_raises_and_gives_a_sample_or_a_declared_reason(name, row):
 @given(rows=st.lists(ROWS, max_size=4), data=st.data())
 def test_the_same_holds_for_every_option_and_for_rows_of_one_picture(name, rows, data):
     options = describe_options(load(name))
-    source = with_options(load(name), {one.name: data.draw(st.sampled_from(one.values)) for one in options})
+    source = with_options(
+        load(name), {one.name: data.draw(st.sampled_from(one.values or (one.default,))) for one in options}
+    )
     for row in rows:
         result = source.parse(row)
         assert isinstance(result, Sample) or result.reason in QUARANTINE_REASONS

@@ -211,11 +211,11 @@ def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]
     )  # fmt: skip
 
 
-def is_json_lines(location: Location, inside: tuple[str, ...] = ()) -> bool:
+def is_json_lines(location: Location, inside: tuple[str, ...] = (), several: bool = False) -> bool:
     """True if the file holds a row on each line: because one of the first is a whole JSON object, or by its name.
 
     An object on the only line that has an array under one of the keys `inside` holds all rows in it. One that is keyed
-    by id looks like a row: sources that publish such files do not ask.
+    by id looks like a row: for sources that publish such files, ask for `several` whole objects.
     """
     with location.open_input() as stream:
         head = stream.read(_SNIFF)
@@ -225,13 +225,15 @@ def is_json_lines(location: Location, inside: tuple[str, ...] = ()) -> bool:
     text = head.removeprefix(_BOM).lstrip()
     first, _, rest = text.partition(b"\n")
     if text.startswith(b"["):  # a whole array, though more follows, is a row of a wrong kind
-        return bool(rest.strip()) and parse_row(first.strip())[1] is None
+        return not several and bool(rest.strip()) and parse_row(first.strip())[1] is None
     if not text.startswith(b"{"):
-        return True
+        return not several
     *lines, last = text.split(b"\n", _SNIFF_LINES)
     if ends and len(lines) < _SNIFF_LINES:
         lines.append(last)
     found = [parse_row(line.strip())[0] for line in lines if line.startswith(b"{")]
+    if several:
+        return sum(isinstance(row, dict) and bool(row) for row in found) > 1
     if ends and inside and not rest.strip() and found and isinstance(found[0], dict):
         return not any(isinstance(found[0].get(key), list) for key in inside)
     return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))

@@ -34,11 +34,11 @@ _Row = tuple[dict[str, Any] | None, bytes]
 
 
 def is_parquet(location: Location) -> bool:
-    """True by name or by the first bytes."""
-    if location.name.lower().endswith(".parquet"):
-        return True
+    """True for Parquet under any name; under its own name also where the content is no JSON either."""
     with location.open_input() as stream:
-        return bool(stream.read(4) == b"PAR1")
+        head = stream.read(64)
+    named = location.name.lower().endswith(".parquet")
+    return bool(head[:4] == b"PAR1" or (named and head.lstrip()[:1] not in (b"{", b"[")))
 
 
 def parquet_digest(location: Location) -> str:

@@ -29,7 +29,7 @@ class RowFiles:
 
     #: Keys whose array holds the rows, where the file is an object: ("data",).
     inside: tuple[str, ...] = ()
-    #: False for sources that are never JSON Lines (an object keyed by id is one line when minified).
+    #: False for sources that publish an object keyed by id, which is one line when minified; copies as lines are read.
     lines: bool = True
     suffixes: tuple[str, ...] = (".json", ".jsonl", ".parquet")
     #: Globs of files that are no annotations of the source.
@@ -37,7 +37,7 @@ class RowFiles:
     #: The columns of Parquet files that are read, in lower case (files differ in the case); () reads all. A JSON
     #: object that begins with one of them is a row by itself, as dataset cards show them.
     columns: tuple[str, ...] = ()
-    version: int = 3
+    version: int = 4
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Cut every file; see `infinity_mm.sources.base.Reader`."""
@@ -60,7 +60,7 @@ class RowFiles:
             return content_digest(location), scan_table(location, file, rows)
         if is_parquet(location):
             return parquet_digest(location), plan_parquet(location, file, rows, self.columns)
-        if self.lines and is_json_lines(location, self.inside):
+        if is_json_lines(location, self.inside, several=not self.lines):
             scan = scan_lines(location, file, rows)
             return scan.digest, scan.splits
         prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(file.encode())}.jsonl"

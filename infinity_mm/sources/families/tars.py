@@ -18,6 +18,7 @@ from infinity_mm.sources.families.lines import SNIPPET, find_repeats, repeats_wi
 
 #: Largest json member that is read; a label of a sample is a few kilobytes.
 _MAX_JSON = 64 << 20
+_MAGIC, _MAGIC_AT = b"ustar", 257
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,12 @@ class TarRows:
     """Reads samples from tars, member by member, without unpacking; also samples that someone unpacked.
 
     A row is ``{"__key__": str, "json": object, "images": [(member name, bytes)]}``. An empty picture
-    member is how Infinity-MM marks a sample without a picture, and is left out.
+    member is how Infinity-MM marks a sample without a picture, and is left out. With `texts`, members of these
+    extensions are read as text, ``"texts": {extension: str}``, and a sample with one needs no json.
     """
 
     suffixes: tuple[str, ...] = (".tar", ".json")
+    texts: tuple[str, ...] = ()
     version: int = 2
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
@@ -36,28 +39,37 @@ class TarRows:
         splits: list[Split] = []
         digests: list[tuple[str, str]] = []
         for file in find_files(root, files, self.suffixes):
-            if file.endswith(".json"):
+            if file.endswith(".json") and not is_tar(root / file):
                 digests.append((file, xxhash.xxh3_128_hexdigest((root / file).read_bytes())))
                 splits.append(Split(file, 0, 1, 0, 1))
                 continue
-            digest, cuts = plan_tar(root / file, file, rows)
+            digest, cuts = plan_tar(root / file, file, rows, ("json", *self.texts))
             digests.append((file, digest))
             splits += cuts
         return Plan(tuple(splits), tuple(digests))
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
         """Yield the samples of a split; a cut tar ends with one malformed_archive row."""
-        if split.file.endswith(".json"):
-            yield _unpacked(root, split.file)
+        if split.file.endswith(".json") and not is_tar(root / split.file):
+            yield _unpacked(root, split.file, self.texts)
             return
         repeats = dict(split.repeats)
-        for place, raw in enumerate(_samples(root / split.file, split)):
+        for place, raw in enumerate(_samples(root / split.file, split, self.texts)):
             yield Raw(raw.locator, raw.row, raw.digest, repeats.get(place, 0), raw.error, raw.snippet)
 
 
-def plan_tar(location: Location, file: str, rows: int) -> tuple[str, list[Split]]:
+def is_tar(location: Location) -> bool:
+    """True for a tar, whatever its name; and for what is named like one: a cut archive keeps its name."""
+    if location.name.lower().endswith(".tar"):
+        return True
+    with location.open_input() as stream:
+        head = stream.read(_MAGIC_AT + len(_MAGIC))
+    return bool(head[_MAGIC_AT:] == _MAGIC)
+
+
+def plan_tar(location: Location, file: str, rows: int, labels: tuple[str, ...] = ("json",)) -> tuple[str, list[Split]]:
     """Return a digest of one tar's headers and labels, and its splits at sample borders."""
-    samples, digest = _scan(location)
+    samples, digest = _scan(location, labels)
     size = location.size()
     repeats = find_repeats([xxhash.xxh3_64_intdigest(key.encode()) for key, _ in samples])
     splits = []
@@ -76,12 +88,12 @@ def first_members(location: Location, count: int) -> list[str]:
     return names
 
 
-def _unpacked(root: Location, file: str) -> Raw:
+def _unpacked(root: Location, file: str, texts: tuple[str, ...]) -> Raw:
     """Return a sample whose members lie in a folder: the json file and what has its key."""
     key, _ = key_of(file)
     folder, slash, _ = file.rpartition("/")
     names = [f"{folder}{slash}{name}" for name in (root / folder).files()]
-    return _sample(key, {name: (root / name).read_bytes() for name in names if key_of(name)[0] == key})
+    return _sample(key, {name: (root / name).read_bytes() for name in names if key_of(name)[0] == key}, texts)
 
 
 def key_of(name: str) -> tuple[str, str]:
@@ -114,7 +126,7 @@ def _members(location: Location, start: int, stop: int | None) -> Iterator[tuple
             raise tarfile.ReadError(f"what follows byte {end} is no header")
 
 
-def _scan(location: Location) -> tuple[list[tuple[str, int]], str]:
+def _scan(location: Location, labels: tuple[str, ...]) -> tuple[list[tuple[str, int]], str]:
     """Return (key, offset of the first header) of every sample, in order, and a digest of headers and labels."""
     samples: list[tuple[str, int]] = []
     grouping = _Grouping()
@@ -126,7 +138,7 @@ def _scan(location: Location) -> tuple[list[tuple[str, int]], str]:
                 samples.append((grouping.key, member.offset))
             digest.update(f"{member.name}\x1f{member.size}\x1f{member.offset}\x1f{member.mtime}".encode())
             # Writers of shards set all times to 0, and a corrected label may keep its length.
-            if key_of(member.name)[1] == "json" and member.size <= _MAX_JSON:
+            if key_of(member.name)[1] in labels and member.size <= _MAX_JSON:
                 digest.update(_content(tar, member, size))
     except tarfile.ReadError:
         # The sample that was being scanned is the damaged one; without any, the file itself is.
@@ -152,18 +164,18 @@ class _Grouping:
         return first
 
 
-def _samples(location: Location, split: Split) -> Iterator[Raw]:
+def _samples(location: Location, split: Split, texts: tuple[str, ...]) -> Iterator[Raw]:
     current: dict[str, bytes] = {}
     grouping, key, done, size = _Grouping(), "", 0, location.size()
     try:
         for tar, member in _members(location, split.start, split.stop):
             if grouping.begins(member.name) and current:
-                yield _sample(key, current)
+                yield _sample(key, current, texts)
                 current, done = {}, done + 1
             key = grouping.key
             current[member.name] = _content(tar, member, size)
         if current:
-            yield _sample(key, current)
+            yield _sample(key, current, texts)
             done += 1
     except tarfile.ReadError as error:
         for place in range(done, split.rows):
@@ -186,16 +198,22 @@ def _check_size(member: tarfile.TarInfo, size: int) -> None:
         raise tarfile.ReadError(f"unexpected end of data: member {member.name} claims {member.size} bytes")
 
 
-def _sample(key: str, members: dict[str, bytes]) -> Raw:
+def _sample(key: str, members: dict[str, bytes], texts: tuple[str, ...]) -> Raw:
     locator = f"member={key}.json"
     label = next((data for name, data in members.items() if key_of(name)[1] == "json"), None)
-    digest = xxhash.xxh3_128_hexdigest(key.encode() + b"\0" + (label or b""))
-    if label is None or len(label) > _MAX_JSON:
-        fault = Quarantine("unexpected_row", f"sample {key!r} has no json member, only {sorted(members)}")
+    written = {key_of(name)[1]: data for name, data in members.items() if key_of(name)[1] in texts}
+    content = b"".join(b"\0" + kind.encode() + b"\0" + data for kind, data in sorted(written.items()))
+    digest = xxhash.xxh3_128_hexdigest(key.encode() + b"\0" + (label or b"") + content)
+    if (label is None and not written) or len(label or b"") > _MAX_JSON:
+        expected = " or ".join(("json", *texts))
+        fault = Quarantine("unexpected_row", f"sample {key!r} has no {expected} member, only {sorted(members)}")
         return Raw(locator, None, digest, 0, fault, str(sorted(members)))
-    snippet = label[:SNIPPET].decode("utf-8", "replace")
-    tree, problem = parse_row(label)
+    snippet = (label or content)[:SNIPPET].decode("utf-8", "replace")
+    tree, problem = ({}, None) if label is None else parse_row(label)
     if problem is not None:
         return Raw(locator, None, digest, 0, Quarantine("malformed_json", f"{key}.json: {problem}"), snippet)
-    images = [(name, data) for name, data in members.items() if key_of(name)[1] != "json" and data]
-    return Raw(locator, {"__key__": key, "json": tree, "images": images}, digest, 0, None, snippet)
+    images = [(name, data) for name, data in members.items() if key_of(name)[1] not in ("json", *texts) and data]
+    row = {"__key__": key, "json": tree, "images": images}
+    if texts:
+        row["texts"] = {kind: data.decode("utf-8", "replace") for kind, data in written.items()}
+    return Raw(locator, row, digest, 0, None, snippet)
