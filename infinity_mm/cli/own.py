@@ -28,7 +28,7 @@ _OPTIONS = (
         "--root",
         required=True,
         metavar="DIR_OR_URI",
-        help="Folder or URI (s3://, gs://, hf://datasets/OWNER/NAME) of the publisher's files.",
+        help="Folder or URI (s3://, gs://, hf://datasets/OWNER/NAME) of the files.",
     ),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Read only the first N raw rows."),
     click.option("--files", multiple=True, metavar="GLOB", help="Annotation files, relative to the root; repeatable."),

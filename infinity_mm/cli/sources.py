@@ -14,7 +14,6 @@ from infinity_mm.sources.own.families import FAMILIES
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--families", is_flag=True, help="List the families of own data instead: rows, fields, a command each.")
 @click.option("--markdown", is_flag=True, help="Print the catalogue as a table in Markdown.")
 @click.option(
     "--update",
@@ -22,9 +21,10 @@ from infinity_mm.sources.own.families import FAMILIES
     metavar="FILE",
     help="Renew the table that stands between the markers in FILE (README.md).",
 )
+@click.option("--families", is_flag=True, help="List the families of own data instead: rows, fields, a command each.")
 @json_option
-def sources(name: str | None, families: bool, markdown: bool, update: Path | None, as_json: bool) -> None:
-    """List the catalogue, or show one source: layout, traps, licence, access, options, and a command to start with.
+def sources(name: str | None, markdown: bool, update: Path | None, families: bool, as_json: bool) -> None:
+    """List the catalogue, or show one source: layout, traps, licence, access, and a command to start with.
 
     Sizes and stages are those of the papers; the licence is the publisher's for the annotations, and pictures may
     have another. `access` says what stands before the files: nothing (open), a form on the hub (gated), a

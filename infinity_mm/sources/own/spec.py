@@ -66,6 +66,7 @@ def build(spec: OwnSpec) -> Source:
             family=family.name,
             category=spec.category or family.category,
             license=spec.license,
+            row_licenses=True,
             paper_size={},
             stages={},
             files=spec.files or family.files,
