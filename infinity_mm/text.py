@@ -26,8 +26,8 @@ _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 #: C1 control characters, the replacement character, and non-characters: what failed decoding leaves behind.
 _DEBRIS = re.compile("[\x80-\x84\x86-\x9f\ufffd\ufffe\uffff]")
 
-#: Every match of ftfy's heuristic holds one of the first class or two neighbours of the second. Looking for that first is
-#: twenty times faster than looking for mojibake in every text with a curly quote.
+#: Every match of ftfy's heuristic holds one of the first class or two neighbours of the second. Looking for that
+#: first is twenty times faster than looking for mojibake in every text with a curly quote.
 TELLING_ALONE = f"{MOJIBAKE_CATEGORIES['c1']}ŒœÃÂ"
 TELLING_PAIRED = "".join({c for c in BADNESS_RE.pattern if not c.isascii()}) + "".join(MOJIBAKE_CATEGORIES.values())
 _MAYBE_BAD = re.compile(rf"[{TELLING_ALONE}]|[{TELLING_PAIRED}]{{2}}")

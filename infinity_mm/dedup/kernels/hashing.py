@@ -1,15 +1,17 @@
 """Token texts to shingle hashes and MinHash signatures, compiled.
 
 Two shingle hashes are offered. ``poly``, the default: each token becomes 64 bits (eight bytes at a time through a
-multiply-xor mixer), a shingle the polynomial of its tokens modulo 2^64, finalised by MurmurHash3's 64-bit mixer; rolling, so
-its cost does not grow with the length of the shingle. ``sha1``: the first 8 bytes of the SHA-1 of the shingle as
-text, little-endian, whose low half is datasketch's default hash.
+multiply-xor mixer), a shingle the polynomial of its tokens modulo 2^64, finalised by MurmurHash3's 64-bit mixer. It
+rolls, so its cost does not grow with the length of the shingle. ``sha1``: the first 8 bytes of the SHA-1 of the
+shingle as text, little-endian, whose low half is datasketch's default hash.
 MinHash: A. Broder, "On the resemblance and containment of documents", SEQUENCES 1997.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +38,15 @@ def shingles(tokens: Tokens, ngram: int) -> tuple[Hashes, Ints]:
     """
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(np.diff(tokens.first) - ngram + 1, 0))])
     hashes = np.empty(starts[-1], np.uint64)
-    _shingles(tokens.data, tokens.starts, tokens.first, tokens.ends, ngram, hashes, starts)
+    _shingles(tokens.data, tokens.starts, tokens.first, tokens.ends, tokens.gap, ngram, hashes, starts)
     return hashes, starts
 
 
-def shingle_hash(shingle: str) -> int:
-    """Return the ``poly`` hash of one shingle, tokens joined by spaces: the definition, for tests and other programs."""
+def shingle_hash(shingle: Sequence[str]) -> int:
+    """Return the ``poly`` hash of one shingle, given as its tokens (or characters): the definition, in plain Python."""
     mask = (1 << 64) - 1
     total = 0
-    for token in shingle.encode("utf-8", "surrogatepass").split(b" "):
+    for token in (token.encode("utf-8", "surrogatepass") for token in shingle):
         state = 0
         for start in range(0, len(token), 8):
             word = int.from_bytes(token[start : start + 8], "little")
@@ -58,18 +60,24 @@ def shingle_hash(shingle: str) -> int:
 
 
 def sha1_shingles(tokens: Tokens, ngram: int) -> tuple[Hashes, Ints]:
-    """Like `shingles`, by SHA-1 as datasketch does; ten times slower."""
+    """Like `shingles`, by SHA-1 as datasketch does; ten times slower.
+
+    What is hashed is the tokens of a shingle joined by spaces, or its characters joined by nothing.
+    """
+    joiner = b" " * tokens.gap
     parts: list[bytes] = []
     counts = np.zeros(len(tokens) + 1, np.int64)
     for index in range(len(tokens)):
-        words = bytes(tokens.data[tokens.starts[index] : tokens.starts[index + 1]]).split()
-        grams = [b" ".join(words[start : start + ngram]) for start in range(len(words) - ngram + 1)]
+        words = tokens.pieces(index)
+        grams = [joiner.join(words[start : start + ngram]) for start in range(len(words) - ngram + 1)]
         parts += [hashlib.sha1(gram).digest()[:8] for gram in grams]
         counts[index + 1] = len(grams)
     return np.frombuffer(b"".join(parts), "<u8"), np.cumsum(counts)
 
 
-def signatures(hashes: Hashes, starts: Ints, factors: NDArray[np.uint32], offsets: NDArray[np.uint32]) -> NDArray[np.uint32]:
+def signatures(
+    hashes: Hashes, starts: Ints, factors: NDArray[np.uint32], offsets: NDArray[np.uint32]
+) -> NDArray[np.uint32]:
     """Return MinHash signatures, uint32 of shape (texts, permutations); all ones for a text without shingles.
 
     The least value, over a text's shingles, of the 32-bit maps ``factor * mix(hash) + offset`` modulo 2^32, where
@@ -78,6 +86,14 @@ def signatures(hashes: Hashes, starts: Ints, factors: NDArray[np.uint32], offset
     found = np.full((len(starts) - 1, len(factors)), 0xFFFFFFFF, np.uint32)
     _signatures(hashes, starts, factors, offsets, found)
     return found
+
+
+@lru_cache(maxsize=4)
+def permutations(count: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the odd factors and the offsets of the maps, uint32, in the order in which datasketch draws them."""
+    draw = np.random.RandomState(seed)
+    factors = draw.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return factors, draw.randint(0, 1 << 32, count, dtype=np.uint32)
 
 
 @inlined
@@ -106,7 +122,7 @@ def _token(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
 
 @compiled
 def _shingles(
-    data: NDArray[np.uint8], starts: Ints, first: Ints, ends: Ints, ngram: int, hashes: Hashes, begins: Ints
+    data: NDArray[np.uint8], starts: Ints, first: Ints, ends: Ints, gap: int, ngram: int, hashes: Hashes, begins: Ints
 ) -> None:
     power = np.uint64(1)
     for _ in range(ngram):
@@ -122,7 +138,7 @@ def _shingles(
         out = begins[index] - ngram + 1
         for number in range(first[index], first[index + 1]):
             token = _token(data, begin, ends[number])
-            begin = ends[number] + 1
+            begin = ends[number] + gap
             total = total * _P + token - recent[slot] * power
             recent[slot] = token
             slot = 0 if slot + 1 == ngram else slot + 1
@@ -142,7 +158,8 @@ def _mix(value: np.uint64) -> np.uint64:
 def _signatures(
     hashes: Hashes, starts: Ints, factors: NDArray[np.uint32], offsets: NDArray[np.uint32], found: NDArray[np.uint32]
 ) -> None:
-    # Eight shingles for each load of a factor, an offset and a minimum; the last group repeats one: a minimum does not mind.
+    # Eight shingles for each load of a factor, an offset and a minimum. The last group repeats one, which a minimum
+    # does not mind.
     v = np.empty(8, np.uint32)
     for index in range(len(starts) - 1):
         lowest = found[index]

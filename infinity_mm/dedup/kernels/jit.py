@@ -1,9 +1,14 @@
-"""The one place that compiles: numba, cached on disk so that a new process (a Ray worker) does not compile again."""
+"""The one place that compiles: numba, its machine code kept on disk so that a new process does not compile again.
+
+numba keeps it beside the modules, or in the user's cache folder where the package cannot be written, or in
+``NUMBA_CACHE_DIR`` where that is set; `keep_code_in` names a folder for machines that offer none of these. The code
+is bound to processor, numba version and source file, and made anew when one of them changes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 from llvmlite import ir
@@ -15,12 +20,22 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def compiled(function: F) -> F:
     """Compile a loop at its first call; it releases the GIL, and integer arithmetic wraps as in C."""
-    return cast(F, numba.njit(cache=True, nogil=True)(function))
+    return cast(F, _kept(function, nogil=True))
 
 
 def inlined(function: F) -> F:
     """Compile a small function that is called in the innermost loops of others."""
-    return cast(F, numba.njit(cache=True, nogil=True, inline="always")(function))
+    return cast(F, _kept(function, nogil=True, inline="always"))
+
+
+def _kept(function: Callable[..., object], nogil: bool, inline: str = "never") -> Any:
+    try:
+        return numba.njit(function, cache=True, nogil=nogil, inline=inline)
+    except RuntimeError as error:
+        # numba found no folder that it may write: every process compiles for itself, about six seconds.
+        if "cannot cache" not in str(error):
+            raise
+        return numba.njit(function, nogil=nogil, inline=inline)
 
 
 @intrinsic

@@ -48,6 +48,8 @@ class Tokens:
     first: Ints
     #: Where each token ends: int64, shape (tokens,).
     ends: Ints
+    #: Bytes between two tokens of a text: 1, or 0 where the tokens are single characters.
+    gap: int = 1
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -55,6 +57,41 @@ class Tokens:
     def text(self, index: int) -> str:
         """Return one text's tokens, joined by spaces."""
         return bytes(self.data[self.starts[index] : self.starts[index + 1]]).decode("utf-8", "surrogatepass")
+
+    def pieces(self, index: int) -> list[bytes]:
+        """Return one text's tokens."""
+        ends = self.ends[self.first[index] : self.first[index + 1]]
+        begins = np.concatenate([self.starts[index : index + 1], ends[:-1] + self.gap])
+        return [bytes(self.data[begin:end]) for begin, end in zip(begins, ends, strict=False)]
+
+
+def characters_as_tokens(tokens: Tokens) -> Tokens:
+    """Return the same texts with each character as a token of its own, and the spaces left out."""
+    size = int(tokens.starts[-1])
+    data = np.zeros(size + _SPARE, np.uint8)
+    ends = np.empty(size, np.int64)
+    edges = np.zeros((2, len(tokens) + 1), np.int64)
+    _cut_characters(tokens.data, tokens.starts, data, ends, edges)
+    return Tokens(data, edges[0], edges[1], ends[: edges[1, -1]], gap=0)
+
+
+@compiled
+def _cut_characters(text: Bytes, starts: Ints, data: Bytes, ends: Ints, edges: NDArray[np.int64]) -> None:
+    end = 0
+    count = 0
+    for index in range(len(starts) - 1):
+        for place in range(starts[index], starts[index + 1]):
+            byte = text[place]
+            if byte == 32:
+                continue
+            data[end] = byte
+            end += 1
+            # The last byte of a character is followed by anything but a continuation byte.
+            if place + 1 == starts[index + 1] or (text[place + 1] & 0xC0) != 0x80:
+                ends[count] = end
+                count += 1
+        edges[0, index + 1] = end
+        edges[1, index + 1] = count
 
 
 def tokenise(texts: pa.Array) -> Tokens:
@@ -158,14 +195,12 @@ def _tokenise(
 
 
 @compiled
-def _decode(
-    text: Bytes, becomes: NDArray[np.int32], telling: Bytes, wide: NDArray[np.int32]
-) -> tuple[int, int]:
+def _decode(text: Bytes, becomes: NDArray[np.int32], telling: Bytes, wide: NDArray[np.int32]) -> tuple[int, int]:
     """Write the characters that UTF-8 text becomes; returns what became of it and how many they are."""
     count = 0
     place = 0
     state = _WIDE
-    told = 0
+    told: Any = 0
     while place < len(text):
         byte = np.int32(text[place])
         if byte < 0x80:
@@ -176,10 +211,10 @@ def _decode(
             place += 1
             told = 0
             continue
-        length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
+        length = 2 + int(byte >= 0xE0) + int(byte >= 0xF0)
         if place + length > len(text):
             return _LEFT, 0
-        point = byte & (0x7F >> length)
+        point: Any = byte & (0x7F >> length)
         for more in range(1, length):
             point = (point << 6) | (np.int32(text[place + more]) & 0x3F)
         place += length
@@ -202,7 +237,7 @@ def _rules(
 ) -> tuple[int, int]:
     """Apply the rules of `normalise` to `size` case-folded or ASCII characters.
 
-    Returns where the tokens end and how many there are so far; -NOT_ASCII or -CONTROL where it meets a byte of that kind.
+    Returns where the tokens end and how many there are so far; -NOT_ASCII or -CONTROL where it meets such a byte.
     """
     end = begin
     count = first
@@ -213,18 +248,11 @@ def _rules(
         point = np.int32(text[place])
         what = kind[point]
         if what > DIGIT:
-            separates = what == SEPARATE
             if what >= NOT_ASCII:
-                return -np.int64(what), 0
-            if what == LESS:
-                separates = _is_image(text, size, place, image)
-                place += (len(image) - 1) * separates
-            elif what == PERCENT:
-                separates = place == 0 or kind[text[place - 1]] != DIGIT
-            elif what == POINT:
-                separates = not _digit_at(text, size, place + 1, kind)
-            elif what == SIGN:
-                separates = not _number_follows(text, size, place + 1, kind, image)
+                return -int(np.int64(what)), 0
+            separates = _separates(text, size, place, what, kind, image)
+            if what == LESS and separates:
+                place += len(image) - 1
             if open_ and (separates or what == ALONE):
                 ends[count] = end
                 count += 1
@@ -248,6 +276,19 @@ def _rules(
         ends[count] = end
         count += 1
     return end, count
+
+
+@inlined
+def _separates(text: NDArray[Any], count: int, place: int, what: int, kind: Bytes, image: Bytes) -> bool:
+    if what == LESS:
+        return _is_image(text, count, place, image)
+    if what == PERCENT:
+        return place == 0 or bool(kind[text[place - 1]] != DIGIT)
+    if what == POINT:
+        return not _digit_at(text, count, place + 1, kind)
+    if what == SIGN:
+        return not _number_follows(text, count, place + 1, kind, image)
+    return what == SEPARATE
 
 
 @inlined
@@ -279,11 +320,11 @@ def _number_follows(text: NDArray[Any], count: int, place: int, kind: Bytes, ima
         return _digit_at(text, count, place + 2, kind)
     if text[place] == 60 and _is_image(text, count, place, image):
         return _digit_at(text, count, place + len(image), kind)
-    return _is_space(np.int32(text[place])) and _digit_at(text, count, place + 1, kind)
+    return _is_space(int(text[place])) and _digit_at(text, count, place + 1, kind)
 
 
 @inlined
-def _is_space(point: np.int32) -> bool:
+def _is_space(point: int) -> bool:
     return (
         point == 32
         or 9 <= point <= 13
