@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.kernels.jit import compiled, load64
+from infinity_mm.dedup.kernels.jit import compiled, inlined, load64
 from infinity_mm.dedup.kernels.normal import Tokens
 
 Hashes = NDArray[np.uint64]
@@ -96,19 +96,19 @@ def permutations(count: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.
     return factors, draw.randint(0, 1 << 32, count, dtype=np.uint32)
 
 
-@compiled
+@inlined
 def _absorb(state: np.uint64, word: np.uint64) -> np.uint64:
     state = (state ^ word) * _A
     return state ^ (state >> _32)
 
 
-@compiled
+@inlined
 def _finish(state: np.uint64, size: int) -> np.uint64:
     state = (state ^ np.uint64(size)) * _B
     return state ^ (state >> _32)
 
 
-@compiled
+@inlined
 def _token(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     size = end - begin
     state = np.uint64(0)
@@ -147,7 +147,7 @@ def _shingles(
             out += 1
 
 
-@compiled
+@inlined
 def mix64(value: np.uint64) -> np.uint64:
     """Return the 64-bit finaliser of MurmurHash3 (A. Appleby): a bijection that mixes all bits."""
     value = (value ^ (value >> _33)) * np.uint64(0xFF51AFD7ED558CCD)
@@ -177,7 +177,7 @@ def _signatures(
                 lowest[number] = min(lowest[number], min(low, top))
 
 
-@compiled
+@inlined
 def _mix32(value: np.uint32) -> np.uint32:
     value = np.uint32((value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     value = np.uint32((value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))

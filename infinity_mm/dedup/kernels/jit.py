@@ -8,7 +8,7 @@ when one of them changes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 from llvmlite import ir
@@ -20,13 +20,22 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def compiled(function: F) -> F:
     """Compile a loop at its first call; it releases the GIL, and integer arithmetic wraps as in C."""
+    return cast(F, _kept(function, "never"))
+
+
+def inlined(function: F) -> F:
+    """Compile a small function as part of the innermost loops that call it."""
+    return cast(F, _kept(function, "always"))
+
+
+def _kept(function: Callable[..., object], inline: str) -> Any:
     try:
-        return cast(F, numba.njit(function, cache=True, nogil=True))
+        return numba.njit(function, cache=True, nogil=True, inline=inline)
     except RuntimeError as error:
         # numba found no folder that it may write to: then every process compiles for itself.
         if "cannot cache" not in str(error):
             raise
-        return cast(F, numba.njit(function, nogil=True))
+        return numba.njit(function, nogil=True, inline=inline)
 
 
 @intrinsic

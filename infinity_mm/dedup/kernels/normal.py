@@ -23,7 +23,7 @@ from infinity_mm.dedup.kernels.characters import (
     SIZE,
     characters,
 )
-from infinity_mm.dedup.kernels.jit import compiled
+from infinity_mm.dedup.kernels.jit import compiled, inlined
 from infinity_mm.record import IMAGE_TOKEN
 from infinity_mm.text import normalise, repair, tokens
 
@@ -278,7 +278,7 @@ def _rules(
     return end, count
 
 
-@compiled
+@inlined
 def _separates(text: NDArray[Any], count: int, place: int, what: int, kind: Bytes, image: Bytes) -> bool:
     if what == LESS:
         return _is_image(text, count, place, image)
@@ -291,12 +291,12 @@ def _separates(text: NDArray[Any], count: int, place: int, what: int, kind: Byte
     return what == SEPARATE
 
 
-@compiled
+@inlined
 def _digit_at(text: NDArray[Any], count: int, place: int, kind: Bytes) -> bool:
     return place < count and kind[text[place]] == DIGIT
 
 
-@compiled
+@inlined
 def _is_image(text: NDArray[Any], count: int, place: int, image: Bytes) -> bool:
     if place + len(image) > count:
         return False
@@ -323,7 +323,7 @@ def _number_follows(text: NDArray[Any], count: int, place: int, kind: Bytes, ima
     return _is_space(int(text[place])) and _digit_at(text, count, place + 1, kind)
 
 
-@compiled
+@inlined
 def _is_space(point: int) -> bool:
     return (
         point == 32
@@ -341,7 +341,7 @@ def _is_space(point: int) -> bool:
     )
 
 
-@compiled
+@inlined
 def _encode(point: np.int32, out: Bytes, end: int) -> int:
     if point < 0x80:
         out[end] = point
