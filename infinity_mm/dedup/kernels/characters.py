@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,8 @@ GROWTH = 4
 KEEP, DIGIT, SEPARATE, PERCENT, SIGN, POINT, LESS, ALONE, NOT_ASCII, CONTROL = range(10)
 
 
-@dataclass(frozen=True)
-class Characters:
-    """Tables by code point."""
+class Characters(NamedTuple):
+    """Tables by code point; a named tuple, since compiled functions take those."""
 
     #: What the character becomes, int32 of shape (SIZE, GROWTH); unused places are -1, the first is -2 where the
     #: character cannot be told alone.

@@ -9,21 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.kernels.characters import (
-    ALONE,
-    CONTROL,
-    DIGIT,
-    GROWTH,
-    LESS,
-    NOT_ASCII,
-    PERCENT,
-    POINT,
-    SEPARATE,
-    SIGN,
-    SIZE,
-    characters,
-)
-from infinity_mm.dedup.kernels.jit import compiled, inlined
+from infinity_mm.dedup.kernels.characters import CONTROL, GROWTH, NOT_ASCII, SIZE, Characters, characters
+from infinity_mm.dedup.kernels.jit import compiled
+from infinity_mm.dedup.kernels.rules import byte_rules, rules
 from infinity_mm.record import IMAGE_TOKEN
 from infinity_mm.text import normalise, repair, tokens
 
@@ -100,18 +88,19 @@ def tokenise(texts: pa.Array) -> Tokens:
     Equal to ``tokens(normalise(repair(text)))`` of `infinity_mm.text`. Plain ASCII never leaves the compiled
     loop; other texts do where encoding repair may have work, or where a character depends on its neighbours.
     """
-    if not pa.types.is_large_string(texts.type):
-        texts = texts.cast(pa.large_string())
-    starts = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    offsets = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    buffer = np.frombuffer(texts.buffers()[1] or bytes(8), offsets)
+    starts: Ints = buffer[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
     data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
-    table = characters()
-    size = int(starts[-1] - starts[0])
-    # Six bytes for each byte, at most: two bytes may become four characters of three. Pages not written cost nothing.
-    out = np.empty(6 * size + _SPARE, np.uint8)
-    ends = np.empty(4 * size + 1, np.int64)
+    size, longest = int(starts[-1] - starts[0]), int(np.diff(starts).max(initial=0))
+    # Enough for most texts. All that grow as much as they can, six bytes for a byte, would need far more.
+    out = np.empty(size + size // 4 + 6 * longest + _SPARE, np.uint8)
+    ends = np.empty(size // 3 + 4 * longest + 1, np.int64)
     edges = np.zeros((2, len(texts) + 1), np.int64)
     state = np.zeros(len(texts), np.uint8)
-    _tokenise(data, starts, table.becomes, table.kind, table.telling, table.byte_kind, out, ends, edges, state, _IMAGE)
+    done = 0
+    while (done := _tokenise(data, starts, done, characters(), out, ends, edges, state, _IMAGE)) < len(texts):
+        out, ends = (np.concatenate([array, np.empty_like(array)]) for array in (out, ends))
     left = _left_to_python(texts, state)
     if left:
         return _put_in(left, out, edges[0])
@@ -163,35 +152,36 @@ def _find_tokens(data: Bytes, starts: Ints, first: Ints, ends: Ints) -> None:
 def _tokenise(
     data: Bytes,
     starts: Ints,
-    becomes: NDArray[np.int32],
-    kind: Bytes,
-    telling: Bytes,
-    byte_kind: Bytes,
+    done: int,
+    table: Characters,
     out: Bytes,
     ends: Ints,
     edges: NDArray[np.int64],
     state: Bytes,
     image: Bytes,
-) -> None:
+) -> int:
+    """Take texts from `done` on, as long as there is room for the next one; returns how many are done."""
     longest = 0
     for index in range(len(starts) - 1):
         longest = max(longest, starts[index + 1] - starts[index])
     wide = np.empty(longest * GROWTH, np.int32)
-    end = 0
-    count = 0
-    for index in range(len(starts) - 1):
+    for index in range(done, len(starts) - 1):
         text = data[starts[index] : starts[index + 1]]
+        end, count = edges[0, index], edges[1, index]
+        # Two bytes may become four characters of three; and four tokens.
+        if end + 6 * len(text) + _SPARE > len(out) or count + 4 * len(text) > len(ends):
+            return index
         state[index] = _ASCII
-        written, found = _rules(text, len(text), byte_kind, out, end, ends, count, image)
+        written, found = byte_rules(text, len(data) - starts[index], table.byte_kind, out, end, ends, count, image)
         if written == -NOT_ASCII:
-            state[index], size = _decode(text, becomes, telling, wide)
-            written, found = _rules(wide, size, kind, out, end, ends, count, image)
+            state[index], size = _decode(text, table.becomes, table.telling, wide)
+            written, found = rules(wide, size, table.kind, out, end, ends, count, image)
         elif written == -CONTROL:
             state[index] = _LEFT
             written, found = end, count
-        end, count = written, found
-        edges[0, index + 1] = end
-        edges[1, index + 1] = count
+        edges[0, index + 1] = written
+        edges[1, index + 1] = found
+    return len(starts) - 1
 
 
 @compiled
@@ -229,134 +219,3 @@ def _decode(text: Bytes, becomes: NDArray[np.int32], telling: Bytes, wide: NDArr
             wide[count] = becomes[point, slot]
             count += 1
     return state, count
-
-
-@compiled
-def _rules(
-    text: NDArray[Any], size: int, kind: Bytes, out: Bytes, begin: int, ends: Ints, first: int, image: Bytes
-) -> tuple[int, int]:
-    """Apply the rules of `normalise` to `size` case-folded or ASCII characters.
-
-    Returns where the tokens end and how many there are so far; -NOT_ASCII or -CONTROL where it meets such a byte.
-    """
-    end = begin
-    count = first
-    open_ = False  # a token is being written
-    place = -1
-    while place + 1 < size:
-        place += 1
-        point = np.int32(text[place])
-        what = kind[point]
-        if what > DIGIT:
-            if what >= NOT_ASCII:
-                return -int(np.int64(what)), 0
-            separates = _separates(text, size, place, what, kind, image)
-            if what == LESS and separates:
-                place += len(image) - 1
-            if open_ and (separates or what == ALONE):
-                ends[count] = end
-                count += 1
-                open_ = False
-            if separates:
-                continue
-        if not open_ and end > begin:
-            out[end] = 32
-            end += 1
-        open_ = True
-        if point < 0x80:
-            out[end] = point + 32 * (65 <= point <= 90)
-            end += 1
-        else:
-            end = _encode(point, out, end)
-        if what == ALONE:
-            ends[count] = end
-            count += 1
-            open_ = False
-    if open_:
-        ends[count] = end
-        count += 1
-    return end, count
-
-
-@inlined
-def _separates(text: NDArray[Any], count: int, place: int, what: int, kind: Bytes, image: Bytes) -> bool:
-    if what == LESS:
-        return _is_image(text, count, place, image)
-    if what == PERCENT:
-        return place == 0 or bool(kind[text[place - 1]] != DIGIT)
-    if what == POINT:
-        return not _digit_at(text, count, place + 1, kind)
-    if what == SIGN:
-        return not _number_follows(text, count, place + 1, kind, image)
-    return what == SEPARATE
-
-
-@inlined
-def _digit_at(text: NDArray[Any], count: int, place: int, kind: Bytes) -> bool:
-    return place < count and kind[text[place]] == DIGIT
-
-
-@inlined
-def _is_image(text: NDArray[Any], count: int, place: int, image: Bytes) -> bool:
-    if place + len(image) > count:
-        return False
-    for offset in range(len(image)):
-        point = np.int32(text[place + offset])
-        if 65 <= point <= 90:
-            point += 32
-        if point != image[offset]:
-            return False
-    return True
-
-
-@compiled
-def _number_follows(text: NDArray[Any], count: int, place: int, kind: Bytes, image: Bytes) -> bool:
-    """True for a digit, or one white space and a digit; a placeholder counts as a space, a line end as one."""
-    if place >= count:
-        return False
-    if kind[text[place]] == DIGIT:
-        return True
-    if text[place] == 13 and place + 1 < count and text[place + 1] == 10:
-        return _digit_at(text, count, place + 2, kind)
-    if text[place] == 60 and _is_image(text, count, place, image):
-        return _digit_at(text, count, place + len(image), kind)
-    return _is_space(int(text[place])) and _digit_at(text, count, place + 1, kind)
-
-
-@inlined
-def _is_space(point: int) -> bool:
-    return (
-        point == 32
-        or 9 <= point <= 13
-        or 28 <= point <= 31
-        or point == 0x85
-        or point == 0xA0
-        or point == 0x1680
-        or 0x2000 <= point <= 0x200A
-        or point == 0x2028
-        or point == 0x2029
-        or point == 0x202F
-        or point == 0x205F
-        or point == 0x3000
-    )
-
-
-@inlined
-def _encode(point: np.int32, out: Bytes, end: int) -> int:
-    if point < 0x80:
-        out[end] = point
-        return end + 1
-    if point < 0x800:
-        out[end] = 0xC0 | (point >> 6)
-        out[end + 1] = 0x80 | (point & 0x3F)
-        return end + 2
-    if point < 0x10000:
-        out[end] = 0xE0 | (point >> 12)
-        out[end + 1] = 0x80 | ((point >> 6) & 0x3F)
-        out[end + 2] = 0x80 | (point & 0x3F)
-        return end + 3
-    out[end] = 0xF0 | (point >> 18)
-    out[end + 1] = 0x80 | ((point >> 12) & 0x3F)
-    out[end + 2] = 0x80 | ((point >> 6) & 0x3F)
-    out[end + 3] = 0x80 | (point & 0x3F)
-    return end + 4

@@ -52,3 +52,9 @@ def test_a_batch_of_mixed_paths(character):
     texts = ["plain", f"a {character} b", "", f"{character}", "last one"]
     found = tokenise(pa.array(texts))
     assert [found.text(index) for index in range(5)] == [defined(text) for text in texts]
+
+
+def test_texts_that_grow_beyond_what_was_expected():
+    texts = ["a b", "㍿" * 5_000, "₨㌀㍿" * 3_000, "c"] * 2
+    found = tokenise(pa.array(texts))
+    assert [found.text(index) for index in range(len(texts))] == [defined(text) for text in texts]
