@@ -73,7 +73,8 @@ def _grown(point: int, composing: set[int]) -> str | None:
 def _composing() -> set[int]:
     """Return the characters that normalisation may join to the one before them, or reorder."""
     found = {*range(0x1100, 0x1200), *range(0xA960, 0xA980), *range(0xD7B0, 0xD800)}
-    for point in range(0x110000):
+    # Beyond the table and the planes of rare Han characters lie tags and private use, which join nothing.
+    for point in (*range(0x32000), *range(0xE0000, 0xE0200)):
         character = chr(point)
         if unicodedata.combining(character):
             found.add(point)

@@ -16,8 +16,9 @@ Ints = NDArray[np.int64]
 _HIGH = np.uint64(0x8080808080808080)
 _LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
 _CASE = np.uint64(0x2020202020202020)
+_BYTE = np.uint64(0xFF)
+_SPACE = np.uint64(32)
 _2 = np.uint64(2)
-_3 = np.uint64(3)
 
 
 @compiled
@@ -63,6 +64,12 @@ def byte_rules(
                 store64(out, end, word | (letters >> _2))
                 end += run
                 place += run
+                # Nearly every token is followed by a space.
+                if run < 8 and place < size and (word >> np.uint64(8 * run)) & _BYTE == _SPACE:
+                    ends[count] = end
+                    count += 1
+                    open_ = False
+                    place += 1
                 continue
         place, end, count, open_ = _step(text, size, place, kind, out, begin, end, ends, count, open_, image)
         if place < 0:
