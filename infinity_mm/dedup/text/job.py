@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ import pyarrow.parquet as pq
 
 from infinity_mm.dedup.text.decide import gather_unit, parts_of, settle_part
 from infinity_mm.dedup.text.identity import check_ids
+from infinity_mm.dedup.text.inputs import Columns
 from infinity_mm.dedup.text.meet import group_partition, sign_unit, unite
-from infinity_mm.dedup.text.plan import Plan
+from infinity_mm.dedup.text.params import TextParams
+from infinity_mm.dedup.text.plan import Plan, make_plan
 from infinity_mm.dedup.text.spill import notes_of, reading
-from infinity_mm.fs import Location
+from infinity_mm.errors import UsageError
+from infinity_mm.fs import ASIDE, Location
+from infinity_mm.lock import exclusive
 from infinity_mm.progress import Reporter
 
 T = TypeVar("T")
@@ -27,28 +32,67 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a job found; the content of ``summary.json``."""
+class Request:
+    """What to deduplicate and where."""
 
-    summary: dict[str, Any]
+    #: Parquet files: a path, a folder, a glob or a URI.
+    pattern: str
+    columns: Columns
+    out: Location
+    #: Local folder for intermediate files; below `out` where there is none.
+    spill: Location | None = None
+    #: Bytes for what grows with the input, about.
+    memory: int = 1 << 30
+    workers: int = 1
+    resume: bool = True
 
 
-def deduplicate(plan: Plan, out: Location, workers: int, reporter: Reporter) -> Outcome:
-    """Write ``removed.parquet`` and ``summary.json`` to `out`, and remove what was spilled.
+def run(request: Request, params: TextParams, reporter: Reporter) -> dict[str, Any]:
+    """Do the job, write ``removed.parquet`` and ``summary.json``, and return the summary.
+
+    Raises `UsageError` where input or folders are not as asked for, `JobError` for what is found later.
+    """
+    spill = request.spill or request.out / ".spill"
+    if not spill.is_local:
+        raise UsageError(f"intermediate files must be on a local disk, not in {spill}: give a folder by --spill")
+    plan = make_plan(request.pattern, request.columns, params, spill, request.memory)
+    with exclusive(spill):
+        if not request.resume:
+            plan.spill.folder.delete_dir()
+        _sweep(spill, plan)
+        summary = deduplicate(plan, request.out, request.workers, reporter)
+    if request.spill is None:
+        spill.delete_dir()
+    return summary
+
+
+def _sweep(spill: Location, plan: Plan) -> None:
+    """Remove what runs on another input or with other parameters left behind, and half-written files."""
+    for name in spill.folders():
+        if len(name) == len(plan.fingerprint) and name != plan.fingerprint:
+            (spill / name).delete_dir()
+    folder = plan.spill.folder
+    for name in folder.files(recursive=True):
+        if posixpath.basename(name).startswith(ASIDE):
+            (folder / name).delete()
+
+
+def deduplicate(plan: Plan, out: Location, workers: int, reporter: Reporter) -> dict[str, Any]:
+    """Take all steps that are not done yet, write the results to `out`, and remove what was spilled.
 
     The result does not depend on `workers`, nor on the order of rows or files, nor on how often the job was stopped.
     """
     units = plan.units
     steps = _Steps(plan, workers, reporter)
     steps.run("sign", "texts", units, sign_unit)
-    steps.run("ids", "unique", [None], lambda plan, _: check_ids(plan), leaves=False)
+    check_ids(plan)
     steps.run("group", "groups", range(plan.partitions), group_partition)
     steps.run("unite", "components", [None], lambda plan, _: unite(plan))
     steps.run("gather", "sets", units, gather_unit)
     steps.run("settle", "removed", range(parts_of(plan)), settle_part)
-    outcome = _write(plan, out)
+    summary = _write(plan, out)
     plan.spill.folder.delete_dir()
-    return outcome
+    return summary
 
 
 @dataclass(frozen=True)
@@ -57,12 +101,9 @@ class _Steps:
     workers: int
     reporter: Reporter
 
-    def run(
-        self, name: str, kind: str, items: Sequence[T], make: Callable[[Plan, T], None], leaves: bool = True
-    ) -> None:
+    def run(self, name: str, kind: str, items: Sequence[T], make: Callable[[Plan, T], None]) -> None:
         """Make the files of a kind that are not there yet, several at a time."""
-        missing = self.plan.spill.missing(kind, len(items)) if leaves else list(range(len(items)))
-        todo = [items[number] for number in missing]
+        todo = [items[number] for number in self.plan.spill.missing(kind, len(items))]
         for _ in self.reporter.follow(name, self._each(make, todo), len(todo), len(items) - len(todo)):
             pass
 
@@ -76,15 +117,15 @@ class _Steps:
             pool.shutdown(cancel_futures=True)
 
 
-def _write(plan: Plan, out: Location) -> Outcome:
+def _write(plan: Plan, out: Location) -> dict[str, Any]:
     tables = [reading(plan.spill.at("removed", part)).read_all() for part in range(parts_of(plan))]
     removed = pa.concat_tables(tables).replace_schema_metadata(None)
     removed = removed.take(pc.sort_indices(removed, sort_keys=[("id", "ascending")]))
     summary = _summary(plan, removed)
     with (out / "removed.parquet").write_whole() as stream:
         pq.write_table(removed, stream, compression="zstd")
-    (out / "summary.json").write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
-    return Outcome(summary)
+    (out / "summary.json").write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    return summary
 
 
 def _summary(plan: Plan, removed: pa.Table) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from infinity_mm.dedup.kernels.keys import SKETCHED
 from infinity_mm.dedup.text.bands import Banding, choose
+from infinity_mm.errors import UsageError
 from infinity_mm.frozen import Frozen
 
 #: Tokens, or characters, of one shingle by default.
@@ -43,3 +45,16 @@ class TextParams(Frozen):
     def banding(self) -> Banding:
         """Return the bands; raises ValueError where the permutations do not reach the recall."""
         return choose(self.threshold, self.recall, self.permutations)
+
+
+def parse_params(values: Mapping[str, object]) -> TextParams:
+    """Return parameters; raises `UsageError` naming each that is wrong, and why."""
+    try:
+        return TextParams.model_validate(dict(values))
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) + ': ' if fault['loc'] else ''}"
+            f"{fault['msg'].removeprefix('Value error, ')}" + (f", not {fault['input']!r}" if fault["loc"] else "")
+            for fault in error.errors()
+        ]
+        raise UsageError("; ".join(faults)) from error

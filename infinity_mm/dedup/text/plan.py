@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from infinity_mm.dedup.text.inputs import UNIT_ROWS, Columns, Unit, cut, find_files
 from infinity_mm.dedup.text.params import TextParams
 from infinity_mm.dedup.text.spill import Spill
+from infinity_mm.errors import UsageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 
@@ -48,8 +49,12 @@ def make_plan(pattern: str, columns: Columns, params: TextParams, spill: Locatio
     `memory`, in bytes, bounds what grows with the input, roughly; `spill` is a local folder, in which each input and
     set of parameters gets a folder of its own.
     """
+    if memory < LEAST_MEMORY:
+        raise UsageError(f"--memory {memory} bytes is too little: give at least {LEAST_MEMORY >> 20}MiB")
     files = find_files(pattern)
     units = cut(files, columns)
+    if not units:
+        raise UsageError(f"the {len(files)} Parquet files of --input {pattern!r} have no rows")
     keys = sum(unit.rows for unit in units) * params.banding().bands
     at_a_time = max(1, min(_PARTITION_KEYS, memory // (16 * _KEY_BYTES)))
     partitions = max(1, min(_MOST_PARTITIONS, math.ceil(keys / at_a_time)))
