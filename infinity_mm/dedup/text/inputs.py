@@ -81,15 +81,19 @@ def cut(files: Sequence[Location], columns: Columns) -> list[Unit]:
     Raises `UsageError` for a file that is no Parquet or lacks a column, and for columns of the wrong type.
     """
     units: list[Unit] = []
-    kind: pa.DataType | None = None
+    kind: tuple[pa.DataType, Location] | None = None
     first = 0
     for file in files:
         metadata, schema = _footer(file)
+        if metadata.num_rows == 0:
+            continue
         _check(file, schema, columns)
         own = schema.field(columns.id).type
-        if kind is not None and own != kind:
-            raise UsageError(f"column {columns.id!r} is {own} in {file}, but {kind} in {files[0]}: make them one type")
-        kind = own
+        kind = kind or (own, file)
+        if kind[0] != own:
+            raise UsageError(
+                f"column {columns.id!r} is {own} in {file}, but {kind[0]} in {kind[1]}: make them one type"
+            )
         for groups in _runs([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]):
             rows = sum(metadata.row_group(group).num_rows for group in groups)
             units.append(Unit(len(units), file, groups, first, rows))
