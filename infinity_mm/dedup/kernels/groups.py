@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +20,34 @@ PAIRED = 32
 _NIBBLES = np.uint64(0x1111111111111111)
 _1 = np.uint64(1)
 _2 = np.uint64(2)
-_3 = np.uint64(3)
+_32 = np.uint64(32)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-def groups_of(keys: Hashes, rows: Ints) -> tuple[Ints, Ints]:
-    """Return the rows of each key that occurs more than once, and where each group begins.
+class Keys(NamedTuple):
+    """Keys of rows that are numbered from `first` on."""
 
-    `keys`, uint64, and `rows`, int64, have one entry each per key of a row; groups come by ascending key.
+    #: uint64, and uint32 rows, of shape (keys,).
+    keys: Hashes
+    rows: NDArray[np.uint32]
+    first: int
+
+
+def groups_of(parts: Sequence[Keys]) -> tuple[Ints, Ints]:
+    """Return the rows of each key that occurs more than once in all parts together, and where each group begins.
+
+    int64 of shapes (rows in groups,) and (groups + 1,).
     """
-    keep = np.zeros(len(keys), bool)
-    # Four slots a key: of keys that occur once, one in nine passes for nothing.
-    slots = np.zeros(1 << max(10, (4 * len(keys)).bit_length()), np.uint8)
-    _repeated(keys, slots, keep)
-    keys, rows = keys[keep], rows[keep]
-    order = np.argsort(keys)
-    keys, rows = keys[order], rows[order]
-    fresh = np.ones(len(keys) + 1, bool)
-    fresh[1:-1] = keys[1:] != keys[:-1]
-    edges = np.flatnonzero(fresh)
-    size = np.diff(edges)
-    shared = size > 1
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(size[shared])])
-    return rows[np.repeat(shared, size)], starts
+    total = sum(len(part.keys) for part in parts)
+    # Four slots a key or more: of the keys that occur once, one in six passes for nothing.
+    slots = np.zeros(1 << max(10, (4 * total).bit_length()), np.uint8)
+    for part in parts:
+        _mark(part.keys, slots)
+    keys, rows = np.empty(total, np.uint64), np.empty(total, np.int64)
+    count = 0
+    for part in parts:
+        count = _select(part.keys, part.rows, part.first, slots, keys, rows, count)
+    return _grouped(keys[:count], rows[:count])
 
 
 def least_agreeing(threshold: float) -> int:
@@ -82,17 +89,83 @@ def agreeing(sketches: Hashes, one: int, other: int) -> int:
 
 
 @compiled
-def _repeated(keys: Hashes, slots: NDArray[np.uint8], keep: NDArray[np.bool_]) -> None:
-    shift = np.uint64(64)
-    size = len(slots)
-    while size > 1:
-        size >>= 1
-        shift -= _1
+def _slot(key: np.uint64, size: int) -> Any:
+    """Return a place below `size`, a power of two; keys of one partition share their highest bits."""
+    return np.int64((key * _MIX) >> _32) & (size - 1)
+
+
+@compiled
+def _mark(keys: Hashes, slots: NDArray[np.uint8]) -> None:
     for key in keys:
-        slot = np.int64((key * _MIX) >> shift)
+        slot = _slot(key, len(slots))
         slots[slot] = min(slots[slot] + 1, 2)
+
+
+@compiled
+def _select(
+    keys: Hashes,
+    rows: NDArray[np.uint32],
+    first: int,
+    slots: NDArray[np.uint8],
+    chosen: Hashes,
+    owners: Ints,
+    count: int,
+) -> int:
+    """Copy what may occur twice behind the first `count`; returns how many there are then."""
     for place in range(len(keys)):
-        keep[place] = slots[np.int64((keys[place] * _MIX) >> shift)] > 1
+        if slots[_slot(keys[place], len(slots))] > 1:
+            chosen[count] = keys[place]
+            owners[count] = first + np.int64(rows[place])
+            count += 1
+    return count
+
+
+@compiled
+def _grouped(keys: Hashes, rows: Ints) -> tuple[Ints, Ints]:
+    size = 2
+    while size < len(keys) and size < 1 << 22:
+        size *= 2
+    ends = np.zeros(size + 1, np.int64)
+    for key in keys:
+        ends[_slot(key, size) + 1] += 1
+    ends = np.cumsum(ends)
+    order = np.empty(len(keys), np.int64)
+    for place in range(len(keys)):
+        slot = _slot(keys[place], size)
+        order[ends[slot]] = place
+        ends[slot] += 1
+    found = np.empty(len(keys), np.int64)
+    starts = np.zeros(len(keys) // 2 + 1, np.int64)
+    groups = 0
+    count = 0
+    begin = 0
+    for slot in range(size):
+        count, groups = _take_groups(keys, rows, order[begin : ends[slot]], found, count, starts, groups)
+        begin = ends[slot]
+    return found[:count], starts[: groups + 1]
+
+
+@compiled
+def _take_groups(
+    keys: Hashes, rows: Ints, places: Ints, found: Ints, count: int, starts: Ints, groups: int
+) -> tuple[int, int]:
+    """Bring the entries of a slot together key by key, and append those that are not alone."""
+    begin = 0
+    while begin < len(places):
+        key = keys[places[begin]]
+        end = begin + 1
+        for later in range(end, len(places)):
+            if keys[places[later]] == key:
+                places[later], places[end] = places[end], places[later]
+                end += 1
+        if end - begin > 1:
+            for place in range(begin, end):
+                found[count] = rows[places[place]]
+                count += 1
+            groups += 1
+            starts[groups] = count
+        begin = end
+    return count, groups
 
 
 @compiled

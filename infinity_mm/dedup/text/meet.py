@@ -65,12 +65,12 @@ def _flush(plan: Plan, writer: pa.RecordBatchFileWriter, pending: list[tuple[int
 
 def group_partition(plan: Plan, partition: int) -> None:
     """Write ``groups``: the rows, numbered through the whole input, of each key that more than one row has."""
-    keys, rows = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for unit in plan.units:
-        for batch in batches_of(reading(plan.spill.at("keys", unit.number)), partition, plan.partitions):
-            keys.append(numbers(batch, "key"))
-            rows.append(numbers(batch, "row") + np.int64(unit.first))
-    found, starts = groups.groups_of(np.concatenate(keys), np.concatenate(rows))
+    parts = [
+        groups.Keys(numbers(batch, "key"), numbers(batch, "row"), unit.first)
+        for unit in plan.units
+        for batch in batches_of(reading(plan.spill.at("keys", unit.number)), partition, plan.partitions)
+    ]
+    found, starts = groups.groups_of(parts)
     lists = pa.LargeListArray.from_arrays(pa.array(starts), pa.array(found))
     write_table(plan.spill.at("groups", partition), pa.Table.from_arrays([lists], schema=GROUPS), {})
 

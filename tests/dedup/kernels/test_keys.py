@@ -78,10 +78,12 @@ def test_digests_are_of_the_bytes_wherever_they_lie():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 30), max_size=80))
-def test_groups_are_the_rows_of_repeated_keys(values):
-    names = np.array(values, U64) * U64(0x9E3779B97F4A7C15)
-    rows, starts = groups.groups_of(names, np.arange(len(values), dtype=np.int64))
+@given(st.lists(st.integers(0, 30), max_size=80), st.integers(0, 80))
+def test_groups_are_the_rows_of_repeated_keys(values, cut):
+    names, owners = np.array(values, U64) * U64(0x9E3779B97F4A7C15), np.arange(len(values), dtype=np.uint32)
+    cut = min(cut, len(values))
+    parts = [groups.Keys(names[:cut], owners[:cut], 0), groups.Keys(names[cut:], owners[: len(values) - cut], cut)]
+    rows, starts = groups.groups_of(parts)
     found = sorted(sorted(rows[begin:end].tolist()) for begin, end in pairwise(starts))
     by_value = {value: [row for row, other in enumerate(values) if other == value] for value in values}
     assert found == sorted(group for group in by_value.values() if len(group) > 1)
