@@ -1,4 +1,4 @@
-"""Rivals of `dedup text`, as programs that run in an environment of their own: standard library and themselves only.
+"""Rivals of `dedup text`, as programs that run in an environment of their own: no module of this project.
 
 ``python rivals_text.py NAME FOLDER OUT`` reads ``FOLDER/*.parquet`` (columns id, text) and writes the removed ids to
 the file OUT. All use 128 permutations, word 5-grams and a threshold of 0.7, and keep the first row they meet.
@@ -85,13 +85,13 @@ def rensa(folder, _):
     """RMinHashDeduplicator, which checks candidates by their signatures."""
     from rensa import RMinHash, RMinHashDeduplicator
 
-    index = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=PERMUTATIONS, use_lsh=True, num_bands=16, seed=1)
+    index = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=PERMUTATIONS, use_lsh=True, num_bands=16, seed=42)
     removed = []
     for ids, texts in batches(folder):
         for identity, text in zip(ids, texts, strict=True):
-            minhash = RMinHash(num_perm=PERMUTATIONS, seed=1)
+            minhash = RMinHash(num_perm=PERMUTATIONS, seed=42)
             minhash.update(ngrams(text))
-            if not index.add_pair(identity, minhash):
+            if not index.add(identity, minhash):
                 removed.append(identity)
     return removed
 
