@@ -94,7 +94,7 @@ def tokenise(texts: pa.Array) -> Tokens:
     data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
     size, longest = int(starts[-1] - starts[0]), int(np.diff(starts).max(initial=0))
     # Enough for most texts. All that grow as much as they can, six bytes for a byte, would need far more.
-    out = np.empty(size + size // 4 + 6 * longest + _SPARE, np.uint8)
+    out = np.empty(size + size // 4 + 6 * longest + 64, np.uint8)
     ends = np.empty(size // 3 + 4 * longest + 1, np.int64)
     edges = np.zeros((2, len(texts) + 1), np.int64)
     state = np.zeros(len(texts), np.uint8)
@@ -169,7 +169,7 @@ def _tokenise(
         text = data[starts[index] : starts[index + 1]]
         end, count = edges[0, index], edges[1, index]
         # Two bytes may become four characters of three; and four tokens.
-        if end + 6 * len(text) + _SPARE > len(out) or count + 4 * len(text) > len(ends):
+        if end + 6 * len(text) + 64 > len(out) or count + 4 * len(text) > len(ends):
             return index
         state[index] = _ASCII
         written, found = byte_rules(text, len(data) - starts[index], table.byte_kind, out, end, ends, count, image)

@@ -16,9 +16,9 @@ Ints = NDArray[np.int64]
 _HIGH = np.uint64(0x8080808080808080)
 _LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
 _CASE = np.uint64(0x2020202020202020)
-_BYTE = np.uint64(0xFF)
-_SPACE = np.uint64(32)
-_2 = np.uint64(2)
+_1 = np.uint64(1)
+_7 = np.uint64(7)
+_56 = np.uint64(56)
 
 
 @compiled
@@ -46,30 +46,33 @@ def rules(
 def byte_rules(
     text: Bytes, room: int, kind: Bytes, out: Bytes, begin: int, ends: Ints, first: int, image: Bytes
 ) -> tuple[int, int]:
-    """Do the same for bytes of any case. `room` bytes, at least those of the text, can be read from its start on."""
+    """Do the same for bytes of any case. `room` bytes, at least those of the text, can be read from its start on.
+
+    What is letters, digits and single spaces is copied 64 bytes at a time; all else goes by `_step`.
+    """
     place, end, count = 0, begin, first
     open_ = False
     size = len(text)
     while place < size:
-        if place + 8 <= room:
-            word = load64(text, place)
-            letters = _letters(word)
-            run = min(trailing_zeros(~(letters | _digits(word)) & _HIGH) >> 3, size - place)
+        if place + 64 <= room:
+            plain, spaces = _classes(text, place)
+            # A space that follows another one, or no token, is not copied.
+            run = trailing_zeros(~(plain | spaces) | (spaces & ((spaces << _1) | np.uint64(not open_))))
+            run = min(run, size - place)
             if run > 0:
                 if not open_ and end > begin:
                     out[end] = 32
                     end += 1
-                open_ = True
-                # What is written beyond the run is written over next.
-                store64(out, end, word | (letters >> _2))
-                end += run
+                for offset in range(0, run, 8):
+                    # In lower case. What is written beyond the run is written over next.
+                    store64(out, end + offset, load64(text, place + offset) | _CASE)
+                if run < 64:
+                    spaces &= (_1 << np.uint64(run)) - _1
+                count = _write_ends(spaces, end, ends, count)
                 place += run
-                # Nearly every token is followed by a space.
-                if run < 8 and place < size and (word >> np.uint64(8 * run)) & _BYTE == _SPACE:
-                    ends[count] = end
-                    count += 1
-                    open_ = False
-                    place += 1
+                end += run
+                open_ = text[place - 1] != 32
+                end -= not open_
                 continue
         place, end, count, open_ = _step(text, size, place, kind, out, begin, end, ends, count, open_, image)
         if place < 0:
@@ -78,6 +81,35 @@ def byte_rules(
         ends[count] = end
         count += 1
     return end, count
+
+
+@inlined
+def _classes(text: Bytes, place: int) -> tuple[np.uint64, np.uint64]:
+    """Return which of 64 bytes are ASCII letters or digits, and which are spaces: bit 0 for the first byte."""
+    plain = np.uint64(0)
+    spaces = np.uint64(0)
+    for number in range(8):
+        word = load64(text, place + 8 * number)
+        shift = np.uint64(8 * number)
+        plain |= _gathered(_letters(word) | _digits(word)) << shift
+        other = word ^ _CASE
+        spaces |= _gathered(~(((other & _LOW) + _LOW) | other) & _HIGH) << shift
+    return plain, spaces
+
+
+@inlined
+def _gathered(high: np.uint64) -> np.uint64:
+    """Return the highest bits of eight bytes side by side."""
+    return ((high >> _7) * np.uint64(0x0102040810204080)) >> _56
+
+
+@inlined
+def _write_ends(spaces: np.uint64, end: int, ends: Ints, count: int) -> int:
+    while spaces != np.uint64(0):
+        ends[count] = end + trailing_zeros(spaces)
+        count += 1
+        spaces &= spaces - _1
+    return count
 
 
 @inlined

@@ -29,6 +29,17 @@ def test_tokens_equal_the_definition(texts):
     assert [found.text(index) for index in range(len(found))] == [defined(text) for text in texts]
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.one_of(st.text("abZ09 ", max_size=140), st.text("abcdefgh ABC.,-%\n5é", max_size=140)), max_size=4),
+    st.integers(0, 3),
+)
+def test_long_runs_of_ascii_equal_the_definition(texts, skipped):
+    found = tokenise(pa.array([*["x" * 70] * skipped, *texts], pa.string()).slice(skipped))
+    assert [found.text(index) for index in range(len(found))] == [defined(text) for text in texts]
+    assert [len(found.pieces(index)) for index in range(len(found))] == [len(defined(text).split()) for text in texts]
+
+
 @settings(max_examples=50, deadline=None)
 @given(TEXTS)
 def test_token_ends_are_the_spaces_between(texts):
