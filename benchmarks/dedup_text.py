@@ -97,7 +97,7 @@ def precision_of(
     return right / max(1, len(losses))
 
 
-def compare(count: int, rival: str | None, folder: Path, workers: int | None) -> None:
+def compare(count: int, rival: str | None, names: list[str], folder: Path, workers: int | None) -> None:
     """Run all contenders on one corpus and print a table."""
     corpus = Corpus(count)
     documents = folder / f"documents-{count}"
@@ -119,7 +119,7 @@ def compare(count: int, rival: str | None, folder: Path, workers: int | None) ->
     if rival:
         script = str(Path(__file__).with_name("rivals_text.py"))
         contenders += [
-            (name, [rival, script, name, str(documents), str(folder / name)], folder / name) for name in RIVALS
+            (name, [rival, script, name, str(documents), str(folder / name)], folder / name) for name in names
         ]
     print(f"{'':24}{'CPU s':>9}{'ratio':>8}{'wall s':>9}{'GiB':>7}{'removed':>10}{'recall':>9}{'precision':>11}")
     first = 0.0
@@ -143,15 +143,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--rival-python", help="interpreter of an environment with daft, datasketch or rensa")
+    parser.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=RIVALS, help="only these")
     parser.add_argument("--folder", type=Path, help="keeps the documents for another run; a temporary one by default")
     parser.add_argument("--workers", type=int, help="threads of this side; by default all processors")
     given = parser.parse_args()
     if given.folder:
         given.folder.mkdir(parents=True, exist_ok=True)
-        compare(given.count, given.rival_python, given.folder, given.workers)
+        compare(given.count, given.rival_python, given.rivals, given.folder, given.workers)
         return
     with tempfile.TemporaryDirectory() as folder:
-        compare(given.count, given.rival_python, Path(folder), given.workers)
+        compare(given.count, given.rival_python, given.rivals, Path(folder), given.workers)
 
 
 if __name__ == "__main__":
