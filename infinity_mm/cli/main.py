@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "infinity_mm.cli.explain",
     "export": "infinity_mm.cli.export",
     "validate": "infinity_mm.cli.validate",
+    "dedup": "infinity_mm.cli.dedup",
     "schemas": "infinity_mm.cli.schemas",
     "doctor": "infinity_mm.cli.doctor",
 }

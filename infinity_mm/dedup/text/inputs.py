@@ -1,0 +1,178 @@
+"""The Parquet files to deduplicate, cut into units of work."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infinity_mm.errors import JobError, StoreError, UsageError
+from infinity_mm.fs import ASIDE, Location
+from infinity_mm.nearest import nearest
+
+#: Rows of a unit, at least, unless its file ends; a row group is never cut.
+UNIT_ROWS = 1 << 16
+#: Rows that are in memory at a time, for each worker.
+BATCH_ROWS = 2048
+_GLOB = "*?["
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns that are read."""
+
+    text: str
+    id: str
+    #: Integers, lower ones are kept first; None where ids alone decide.
+    priority: str | None = None
+
+    def all(self) -> list[str]:
+        """Return the names."""
+        return [self.text, self.id, *([self.priority] if self.priority is not None else [])]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Consecutive row groups of one file."""
+
+    number: int
+    file: Location
+    row_groups: tuple[int, ...]
+    #: Rows of the whole input before it, and its own.
+    first: int
+    rows: int
+
+
+def find_files(pattern: str) -> list[Location]:
+    """Return the Parquet files that a path, folder, glob or URI names, sorted by it.
+
+    ``**`` goes through folders; a folder stands for all ``*.parquet`` below it. Raises `UsageError` if there is none.
+    """
+    if any(sign in pattern for sign in _GLOB):
+        found = _matching(pattern)
+    else:
+        place = Location.of(pattern)
+        found = [place / name for name in place.files(recursive=True) if name.endswith(".parquet")]
+        if not found and place.exists() and not place.is_dir():
+            found = [place]
+    found = [file for file in found if not file.name.startswith(ASIDE)]
+    if not found:
+        raise UsageError(f"--input {pattern!r} names no Parquet file; quote a glob, so that the shell leaves it alone")
+    return sorted(found, key=str)
+
+
+def _matching(pattern: str) -> list[Location]:
+    if "://" not in pattern:
+        return [Location.of(path) for path in glob.glob(pattern, recursive=True) if not Location.of(path).is_dir()]
+    fixed = pattern[: min(pattern.index(sign) for sign in _GLOB if sign in pattern)]
+    folder = Location.of(posixpath.dirname(fixed))
+    whole = [folder / name for name in folder.files(recursive=True)]
+    return [file for file in whole if fnmatch.fnmatchcase(file.uri, pattern)]
+
+
+def cut(files: Sequence[Location], columns: Columns) -> list[Unit]:
+    """Return the units of all files, in order, from their footers.
+
+    Raises `UsageError` for a file that is no Parquet or lacks a column, and for columns of the wrong type.
+    """
+    units: list[Unit] = []
+    kind: tuple[pa.DataType, Location] | None = None
+    first = 0
+    for file in files:
+        metadata, schema = _footer(file)
+        if metadata.num_rows == 0:
+            continue
+        _check(file, schema, columns)
+        own = schema.field(columns.id).type
+        kind = kind or (own, file)
+        if kind[0] != own:
+            raise UsageError(
+                f"column {columns.id!r} is {own} in {file}, but {kind[0]} in {kind[1]}: make them one type"
+            )
+        for groups in _runs([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]):
+            rows = sum(metadata.row_group(group).num_rows for group in groups)
+            units.append(Unit(len(units), file, groups, first, rows))
+            first += rows
+    return units
+
+
+def _footer(file: Location) -> tuple[pq.FileMetaData, pa.Schema]:
+    try:
+        with file.open_input() as stream, pq.ParquetFile(stream) as parquet:
+            return parquet.metadata, parquet.schema_arrow
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UsageError(f"cannot read {file} as Parquet: {error}") from error
+
+
+def _check(file: Location, schema: pa.Schema, columns: Columns) -> None:
+    for name in columns.all():
+        if name not in schema.names:
+            raise UsageError(f"{file} has no column {name!r}; {nearest(name, schema.names)}")
+    text = _plain(schema.field(columns.text).type)
+    if not _is_text(text):
+        raise UsageError(f"column {columns.text!r} of {file} is {text}, not a string: name the column of texts")
+    identity = _plain(schema.field(columns.id).type)
+    if not _is_text(identity) and not pa.types.is_integer(identity):
+        raise UsageError(f"column {columns.id!r} of {file} is {identity}: ids must be strings or integers")
+    if columns.priority is not None and not pa.types.is_integer(schema.field(columns.priority).type):
+        kind = schema.field(columns.priority).type
+        raise UsageError(f"column {columns.priority!r} of {file} is {kind}: priorities must be integers")
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _runs(rows: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Yield runs of row groups of `UNIT_ROWS` rows or more; empty row groups go with their neighbours."""
+    run: list[int] = []
+    total = 0
+    for group, count in enumerate(rows):
+        run.append(group)
+        total += count
+        if total >= UNIT_ROWS:
+            yield tuple(run)
+            run, total = [], 0
+    if total:
+        yield tuple(run)
+
+
+def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the columns of a unit in batches of `BATCH_ROWS` rows, texts and string ids as large_string.
+
+    Raises `StoreError` where the file is damaged or gone, `JobError` where it changed since it was cut.
+    """
+    seen = 0
+    try:
+        # Without these two options a whole row group is decoded before its first row can be had.
+        with unit.file.open_input() as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
+            for batch in parquet.iter_batches(
+                BATCH_ROWS, list(unit.row_groups), columns=list(names), use_threads=False
+            ):
+                seen += len(batch)
+                yield _usable(batch.select(names))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StoreError(f"cannot read {unit.file}: {error}; mend or remove that file, then run again") from error
+    if seen != unit.rows:
+        raise JobError(f"{unit.file} changed while it was read: run again when nothing writes to the input")
+
+
+def _usable(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = []
+    for column in batch.columns:
+        text = _is_text(_plain(column.type))
+        if text:
+            column = column.cast(_plain(column.type)).cast(pa.large_string())
+        elif pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
