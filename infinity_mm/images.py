@@ -124,7 +124,7 @@ def measure_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
     if len(data) > limits.max_bytes:
         return ImageFault("image_too_large", f"file_bytes={len(data)} > max_bytes={limits.max_bytes}")
     try:
-        with Image.open(io.BytesIO(data), formats=_openable()) as image:
+        with Image.open(io.BytesIO(data), formats=openable()) as image:
             width, height = image.size
             if width * height > limits.max_pixels:
                 return ImageFault("image_too_large", f"{width} x {height} > max_pixels={limits.max_pixels}")
@@ -151,7 +151,7 @@ def measure_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
         sha256=hashlib.sha256(data).hexdigest(),
         pixel_sha256=pixel_sha256(rgb),
         phash=phash(luma),
-        luma_std=_spread(luma.histogram()),
+        luma_std=luma_spread(luma.histogram()),
         thumb=luma.resize((_THUMB_SIDE, _THUMB_SIDE), Image.Resampling.BOX).tobytes(),
     )
 
@@ -199,7 +199,7 @@ def phash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
-def _openable() -> tuple[str, ...]:
+def openable() -> tuple[str, ...]:
     """Return the accepted formats that this build of Pillow knows (AVIF is optional before 11.3)."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -213,7 +213,7 @@ def _kind_and_frames(image: Image.Image) -> tuple[str, int]:
     return kind, min(int(getattr(image, "n_frames", 1)), _INT32_MAX)
 
 
-def _spread(histogram: list[int]) -> float:
+def luma_spread(histogram: list[int]) -> float:
     """Return the standard deviation of a 256-bin histogram, from exact integer sums."""
     count = sum(histogram)
     total = sum(value * n for value, n in enumerate(histogram))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from infinity_mm.dedup import hamming
 from infinity_mm.dedup.hamming import SMALL, near_hashes, near_pairs
+from infinity_mm.dedup.kernels import near
 
 
 def clustered(seed: int, count: int, spread: int) -> np.ndarray:
@@ -39,8 +40,8 @@ def test_pairs_as_by_brute_force(seed, count, radius):
 def test_any_cut_into_bands_finds_all(seed, radius, number):
     hashes = clustered(seed, 60, radius + 2)
     bands = hamming._bands(number, radius)
-    found = [pair for part in hamming._compare_banded(hashes, radius, bands) for pair in part.tolist()]
-    assert sorted(map(list, set(map(tuple, found)))) == brute(hashes, radius)
+    found = [pair for part in hamming._banded(hashes, radius, bands) for pair in part.tolist()]
+    assert sorted(found) == brute(hashes, radius)  # each once, whatever bands it is found by
 
 
 @pytest.mark.parametrize("radius", [0, 1, 4, 8])
@@ -51,10 +52,18 @@ def test_the_plan_for_many_hashes_finds_all(radius):
     assert near_pairs(hashes, radius).tolist() == brute(hashes, radius)
 
 
+def test_more_pairs_than_fit_a_block_are_all_found(monkeypatch):
+    monkeypatch.setattr(near, "_BLOCK", 7)
+    hashes = np.arange(64, dtype=np.uint64)
+    assert near_pairs(hashes, 6).tolist() == brute(hashes, 6)
+    found = [pair for part in hamming._banded(hashes, 3, hamming._bands(4, 3)) for pair in part.tolist()]
+    assert sorted(found) == brute(hashes, 3)
+
+
 def test_equal_hashes_are_one_group():
     rng = np.random.default_rng(0)
     hashes = rng.permutation(np.repeat(np.array([7, 5, 2**63], np.uint64), [10_000, 10_000, 1]))
-    near = near_hashes(hashes, 8)
-    assert near.values.tolist() == [5, 7, 2**63]
-    assert (near.values[near.group] == hashes).all()
-    assert near.pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
+    found = near_hashes(hashes, 8)
+    assert found.values.tolist() == [5, 7, 2**63]
+    assert (found.values[found.group] == hashes).all()
+    assert found.pairs.tolist() == [[0, 1], [0, 2], [1, 2]]

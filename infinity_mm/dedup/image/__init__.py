@@ -1,0 +1,1 @@
+"""Deduplication of pictures alone: a folder of files, or a column of Parquet files."""
