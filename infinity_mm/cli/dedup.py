@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from infinity_mm.cli.dedup_images import images, pairs
 from infinity_mm.cli.options import console, json_option, print_json
 from infinity_mm.cli.sizes import size_option
 
@@ -114,3 +115,7 @@ def text(
         f"{target}/removed.parquet names each removed row and its winner",
     ]
     console().print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+dedup.add_command(images)
+dedup.add_command(pairs)

@@ -61,7 +61,8 @@ def find_units(pattern: str, columns: Columns) -> tuple[list[Unit], int]:
             "kind by a glob"
         )
     if tables:
-        return _table_units([root / name for name in tables], columns), len(names) - len(tables)
+        rows = _table_units([root / name for name in tables], (columns.image, columns.id))
+        return rows, len(names) - len(tables)
     if not pictures:
         raise UsageError(
             f"--input {pattern!r} names no picture: expected files ending in {', '.join(SUFFIXES)}, or .parquet with a "
@@ -97,7 +98,17 @@ def _list(pattern: str) -> tuple[Location, list[str]]:
     return root, [path[below:].lstrip("/") if fixed or pattern.startswith("/") else path for path in found]
 
 
-def _table_units(files: Sequence[Location], columns: Columns) -> list[Unit]:
+def find_tables(pattern: str, columns: Sequence[str]) -> list[Unit]:
+    """Return the units of all Parquet files that `pattern` names; raises `UsageError` where there is none."""
+    root, names = _list(pattern)
+    tables = sorted(name for name in names if name.lower().endswith(".parquet"))
+    tables = [name for name in tables if not posixpath.basename(name).startswith(ASIDE)]
+    if not tables:
+        raise UsageError(f"--input {pattern!r} names no Parquet file; quote a glob, so that the shell leaves it alone")
+    return _table_units([root / name for name in tables], columns)
+
+
+def _table_units(files: Sequence[Location], columns: Sequence[str]) -> list[Unit]:
     units: list[Unit] = []
     for file in files:
         try:
@@ -105,7 +116,7 @@ def _table_units(files: Sequence[Location], columns: Columns) -> list[Unit]:
                 metadata, schema = parquet.metadata, parquet.schema_arrow
         except (OSError, pa.ArrowInvalid) as error:
             raise UsageError(f"cannot read {file} as Parquet: {error}") from error
-        for name in (columns.image, columns.id):
+        for name in columns:
             if name not in schema.names:
                 raise UsageError(f"{file} has no column {name!r}; {nearest(name, schema.names)}")
         units += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,8 @@ from infinity_mm.store import Store, part_name
 from infinity_mm.versions import computing
 
 VERSION = 1
+#: Category under which rendered pictures are compared: only equal pixels count there.
+RENDERED = "doc_chart_screen"
 #: Clusters that the summary names, and members of each.
 SHOWN = 5
 
@@ -80,18 +82,15 @@ def deduplicate_images(job: Job, reporter: Reporter) -> dict[str, Any]:
     units, skipped = find_units(job.input, job.columns)
     store = Store(job.out)
     paths = [_part(job, unit) for unit in units]
-    todo = [number for number, path in enumerate(paths) if path in set(store.missing(paths))]
-    work = _hash_all(job, store, [(units[number], paths[number]) for number in todo])
-    for _ in reporter.follow("hash", work, len(todo), len(units) - len(todo)):
-        pass
+    each_unit(job.workers, store, units, paths, lambda unit, path: _hash_unit(job, store, unit, path), reporter)
     store.sweep("state/hashes", [path.rpartition("/")[2] for path in paths])
     table = pa.concat_tables([HASHES.empty_table(), *(store.read(path) for path in paths)])
-    _check_ids(table)
+    refuse_repeats(table.column("id"))
     faults = table.filter(pc.is_valid(table.column("reason")))
     usable = table.filter(pc.is_null(table.column("reason")))
     reporter.line(f"compare      {len(usable):,} pictures")
     removed = find_same(usable, job.params)
-    _check_clusters(removed, job.params)
+    refuse_clusters(removed, job.params.max_cluster)
     summary = _summary(job, table, faults, removed, skipped)
     store.write("removed.parquet", removed)
     store.write("unreadable.parquet", faults.select(UNREADABLE.names).cast(UNREADABLE))
@@ -112,12 +111,23 @@ def _part(job: Job, unit: Unit) -> str:
     return f"state/hashes/{part_name(unit.number, name)}"
 
 
-def _hash_all(job: Job, store: Store, todo: Sequence[tuple[Unit, str]]) -> Iterator[None]:
+def each_unit(
+    workers: int,
+    store: Store,
+    units: Sequence[Unit],
+    paths: Sequence[str],
+    make: Callable[[Unit, str], None],
+    reporter: Reporter,
+) -> None:
+    """Make the parts, one of each unit, that are not there yet, several at a time."""
+    missing = set(store.missing(paths))
+    todo = [(unit, path) for unit, path in zip(units, paths, strict=True) if path in missing]
     # Threads, not processes: Pillow lets go of the interpreter while it decodes and resizes.
-    pool = ThreadPoolExecutor(max(1, min(job.workers, len(todo))))
+    pool = ThreadPoolExecutor(max(1, min(workers, len(todo))))
     try:
-        for done in as_completed([pool.submit(_hash_unit, job, store, unit, path) for unit, path in todo]):
-            yield done.result()
+        work = as_completed([pool.submit(make, unit, path) for unit, path in todo])
+        for done in reporter.follow("hash", work, len(todo), len(units) - len(todo)):
+            done.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -142,7 +152,7 @@ def find_same(table: pa.Table, params: ImageParams) -> pa.Table:
     table = table.take(pa.array(order))
     wrapped = {name: _listed(table.column(name)) for name in ("width", "height", "luma_std", "phash", "thumb")}
     wrapped["pixel_sha256"] = _listed(table.column("content"))
-    wrapped["category"] = pc.if_else(table.column("rendered"), "doc_chart_screen", "general")
+    wrapped["category"] = pc.if_else(table.column("rendered"), RENDERED, "general")
     dedup = params.as_dedup()
     pictures = pictures_of(pa.table(wrapped), dedup)
     count = len(table)
@@ -185,14 +195,16 @@ def _listed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     )
 
 
-def _check_ids(table: pa.Table) -> None:
-    counts = table.column("id").value_counts()
+def refuse_repeats(ids: pa.ChunkedArray) -> None:
+    """Raise `StageError` naming ids that occur more than once."""
+    counts = ids.value_counts()
     twice = [row["values"] for row in counts.filter(pc.greater(counts.field("counts"), 1)).slice(0, 3).to_pylist()]
     if twice:
         raise StageError(f"ids must be unique, but these occur more than once: {', '.join(map(repr, twice))}")
 
 
-def _clusters(removed: pa.Table) -> list[dict[str, Any]]:
+def clusters_of(removed: pa.Table) -> list[dict[str, Any]]:
+    """Return the winners that most rows lost to, with some of them; `removed` has the columns id and winner."""
     counts = removed.group_by("winner").aggregate([("id", "count")])
     counts = counts.sort_by([("id_count", "descending"), ("winner", "ascending")]).slice(0, SHOWN)
     shown = []
@@ -202,12 +214,13 @@ def _clusters(removed: pa.Table) -> list[dict[str, Any]]:
     return shown
 
 
-def _check_clusters(removed: pa.Table, params: ImageParams) -> None:
-    for cluster in _clusters(removed)[:1]:
-        if cluster["removed"] > params.max_cluster:
+def refuse_clusters(removed: pa.Table, limit: int) -> None:
+    """Raise `StageError` where one row stands for more than `limit` others, naming five of them."""
+    for cluster in clusters_of(removed)[:1]:
+        if cluster["removed"] > limit:
             raise StageError(
-                f"{cluster['winner']!r} would stand for {cluster['removed']} other pictures, more than --max-cluster "
-                f"{params.max_cluster}; five of them: {', '.join(cluster['members'])}. Lower --radius or raise it"
+                f"{cluster['winner']!r} would stand for {cluster['removed']} others, more than --max-cluster "
+                f"{limit}; five of them: {', '.join(cluster['members'])}. Lower --radius or raise it"
             )
 
 
@@ -223,7 +236,7 @@ def _summary(job: Job, table: pa.Table, faults: pa.Table, removed: pa.Table, ski
         "blank": pc.sum(pc.less(table.column("luma_std"), job.params.min_luma_std)).as_py() or 0,
         "rendered": pc.sum(table.column("rendered")).as_py() or 0,
         "files_without_a_picture_suffix": skipped,
-        "largest_clusters": _clusters(removed),
+        "largest_clusters": clusters_of(removed),
         "parameters": job.params.model_dump(mode="json"),
         "input": job.input,
     }

@@ -156,7 +156,7 @@ def test_a_cluster_above_its_limit_stops_the_job(tmp_path, photos):
     (tmp_path / "in").mkdir()
     for number in range(4):
         (tmp_path / f"in/{number}.jpg").write_bytes(encoded(photos[0], quality=80 + number))
-    with pytest.raises(StageError, match="would stand for 3 other pictures"):
+    with pytest.raises(StageError, match="would stand for 3 others"):
         run(tmp_path / "in", tmp_path / "out", max_cluster=2)
 
 
