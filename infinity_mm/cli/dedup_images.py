@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
 
@@ -59,17 +60,7 @@ def images(
     params = ImageParams(radius=radius, decode=decode, keep=keep, max_cluster=max_cluster)  # type: ignore[arg-type]
     job = Job(pattern, Columns(image_column, id_column), params, Location.of(out), workers or os.cpu_count() or 1)
     summary = deduplicate_images(job, Reporter(as_json))
-    if as_json:
-        print_json(summary)
-        return
-    lost = sum(summary["unreadable"].values())
-    console().print(
-        f"{summary['pictures']:,} pictures: {summary['kept']:,} kept, {summary['removed']:,} removed, "
-        f"{lost:,} not read. "
-        f"{out}/removed.parquet names each removed one and its winner.",
-        markup=False,
-        soft_wrap=True,
-    )
+    _tell(summary, summary["pictures"], "pictures", out, as_json)
 
 
 @click.command()
@@ -130,12 +121,16 @@ def pairs(
     images = ImageParams(radius=radius, decode=decode, max_cluster=max_cluster)  # type: ignore[arg-type]
     job = PairJob(pattern, columns, images, texts, Location.of(out), workers or os.cpu_count() or 1)
     summary = deduplicate_pairs(job, Reporter(as_json))
+    _tell(summary, summary["rows"], "rows", out, as_json)
+
+
+def _tell(summary: dict[str, Any], total: int, what: str, out: str, as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
     lost = sum(summary["unreadable"].values())
     console().print(
-        f"{summary['rows']:,} rows: {summary['kept']:,} kept, {summary['removed']:,} removed, {lost:,} not read. "
+        f"{total:,} {what}: {summary['kept']:,} kept, {summary['removed']:,} removed, {lost:,} not read. "
         f"{out}/removed.parquet names each removed one and its winner.",
         markup=False,
         soft_wrap=True,

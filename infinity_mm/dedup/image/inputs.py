@@ -48,19 +48,14 @@ class Columns:
 def find_units(pattern: str, columns: Columns) -> tuple[list[Unit], int]:
     """Return the units of a folder, a file, a glob or a URI of either, and how many files are no pictures by name.
 
-    Files end in one of `SUFFIXES`, or all in ``.parquet``. The id of a file is its path below the folder, or below the
-    fixed part of the glob. Raises `UsageError` where there is no picture, or both kinds at once.
+    Files end in one of `SUFFIXES`; where none does, in ``.parquet``. The id of a file is its path below the folder, or
+    below the fixed part of the glob. Raises `UsageError` where there is neither.
     """
     root, names = _list(pattern)
     names = sorted(name for name in names if not posixpath.basename(name).startswith(ASIDE))
     tables = [name for name in names if name.lower().endswith(".parquet")]
     pictures = [name for name in names if name.lower().endswith(SUFFIXES)]
-    if tables and pictures:
-        raise UsageError(
-            f"--input {pattern!r} names {len(pictures)} pictures and {len(tables)} Parquet files: choose one "
-            "kind by a glob"
-        )
-    if tables:
+    if tables and not pictures:
         rows = _table_units([root / name for name in tables], (columns.image, columns.id))
         return rows, len(names) - len(tables)
     if not pictures:
