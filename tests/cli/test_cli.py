@@ -8,6 +8,8 @@ from infinity_mm.cli.cards import BEGIN, END
 from infinity_mm.cli.main import COMMANDS, main
 from tests.running import infinity_mm
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
     """Return (exit status, stdout, stderr) of a command run in this process."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from infinity_mm.explain import explain
 from infinity_mm.fs import Location
@@ -11,7 +12,9 @@ from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
 from tests.running import digest_of
 
-QUIET = RunOptions(workers=2, quiet=True)
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
+QUIET = RunOptions(quiet=True)
 
 
 def ledger(work: Path) -> dict[str, dict]:
