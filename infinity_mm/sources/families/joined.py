@@ -69,7 +69,7 @@ class QuestionsAndAnnotations:
     """
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 3
+    version: int = 4
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every pair of files and cut the result."""
@@ -181,7 +181,7 @@ class CaptionsAndImages:
     """COCO captions: `annotations[]` joined with `images[]` of the same file; a row is the annotation with "image"."""
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 2
+    version: int = 3
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every file with itself and cut the result."""

@@ -37,7 +37,7 @@ class RowFiles:
     #: The columns of Parquet files that are read, in lower case (files differ in the case); () reads all. A JSON
     #: object that begins with one of them is a row by itself, as dataset cards show them.
     columns: tuple[str, ...] = ()
-    version: int = 4
+    version: int = 5
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Cut every file; see `infinity_mm.sources.base.Reader`."""
