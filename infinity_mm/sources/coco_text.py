@@ -11,7 +11,9 @@ from infinity_mm.keyed import keyed_u64
 from infinity_mm.record import Message
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.annotations import INSTANCES, LISTED, ImagesAndInstances
+from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.options import Options, WithOptions
@@ -140,7 +142,7 @@ SOURCE = Source(
             "all pictures are COCO train2014; sets val and test are benchmarks (kept in extra)",
         ),
     ),
-    reader=ImagesAndInstances(),
-    parse=WithOptions(parse, CocoTextOptions()),
+    reader=OrTables(ImagesAndInstances()),
+    parse=WithOptions(OrConversation(parse), CocoTextOptions()),
     image_roots=("", "train2014", "images", "train2014.zip"),
 )

@@ -10,6 +10,7 @@ from pydantic import Field
 from infinity_mm.sources.answers import SHORT, first
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.chats import key_text
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
@@ -62,6 +63,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(lines=False),
-    parse=WithOptions(parse, GqaOptions(), image_keys=("imageId",)),
+    parse=WithOptions(OrConversation(parse), GqaOptions(), image_keys=("imageId",)),
     image_roots=("images", "images.zip", ""),
 )

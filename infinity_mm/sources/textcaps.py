@@ -8,6 +8,7 @@ from typing import Any
 from infinity_mm.sources.answers import DESCRIBE, first
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.pictures import embedded_or
@@ -47,6 +48,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=parse,
+    parse=OrConversation(parse),
     image_roots=("train_images", "images", ""),
 )

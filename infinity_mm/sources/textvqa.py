@@ -8,6 +8,7 @@ from typing import Any
 from infinity_mm.sources.answers import answer_texts, choose
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import read_images
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
 from infinity_mm.sources.options import VqaOptions, WithOptions
@@ -44,6 +45,6 @@ SOURCE = Source(
         traps=("train_images holds train and val", "answers carry blanks; ties are common"),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=WithOptions(parse, VqaOptions(), image_keys=("image_id",)),
+    parse=WithOptions(OrConversation(parse), VqaOptions(), image_keys=("image_id",)),
     image_roots=("train_images", "test_images", "images", ""),
 )

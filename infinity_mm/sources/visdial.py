@@ -10,7 +10,9 @@ from pydantic import Field
 from infinity_mm.record import IMAGE_TOKEN, Message
 from infinity_mm.sources.answers import DESCRIBE
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.annotations import IndexedDialogs
+from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.options import Options, WithOptions
 
@@ -99,8 +101,8 @@ SOURCE = Source(
             "shares pictures with benchmarks on COCO val2014; val and test are benchmarks",
         ),
     ),
-    reader=IndexedDialogs(),
-    parse=WithOptions(parse, VisdialOptions()),
+    reader=OrTables(IndexedDialogs()),
+    parse=WithOptions(OrConversation(parse), VisdialOptions()),
     image_roots=(
         "", "train2014", "val2014", "VisualDialog_val2018", "VisualDialog_test2018", "images",
         "train2014.zip", "val2014.zip", "VisualDialog_val2018.zip", "VisualDialog_test2018.zip",

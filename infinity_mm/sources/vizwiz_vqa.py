@@ -9,6 +9,7 @@ from pydantic import Field
 
 from infinity_mm.sources.answers import SHORT, UNANSWERABLE, answer_texts, choose
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
 from infinity_mm.sources.options import VqaOptions, WithOptions
@@ -59,6 +60,6 @@ SOURCE = Source(
         traps=("no question id", "unanswerable is the most frequent answer: cap its share in the mixture"),
     ),
     reader=RowFiles(lines=False),
-    parse=WithOptions(parse, VizwizOptions(answers="confident_vote"), image_keys=("image",)),
+    parse=WithOptions(OrConversation(parse), VizwizOptions(answers="confident_vote"), image_keys=("image",)),
     image_roots=("", "train", "val", "images"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infinity_mm.sources.base import Card, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import QuestionsAndAnnotations
 from infinity_mm.sources.fields import parse_joined_vqa
@@ -29,6 +30,6 @@ SOURCE = Source(
         traps=("join by question_id, never by position", "ten answers, ties occur: the first given wins"),
     ),
     reader=OrTables(QuestionsAndAnnotations()),
-    parse=WithOptions(parse_joined_vqa, VqaOptions(), image_keys=("image_id",)),
+    parse=WithOptions(OrConversation(parse_joined_vqa), VqaOptions(), image_keys=("image_id",)),
     image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
 )
