@@ -116,6 +116,20 @@ def test_conversations_are_read_as_such_whatever_the_set(tmp_path, name):
     assert json.loads(made["cauldron"].record["extra"]) == {"source": name}
 
 
+def test_one_object_is_a_row_unless_it_is_keyed_or_wraps_its_rows(tmp_path):
+    row = {"question_id": "7", "question": "q?", "answers": ["a"]}
+    for name, tree, rows in (
+        ("row.jsonl", row, [row]),
+        ("row.json", row, [row]),
+        ("keyed.json", {"7": row}, [row | {"__key__": "7"}]),
+        ("wrapped.jsonl", {"data": [row, row], "version": 1}, [row, row]),
+    ):
+        (tmp_path / name).write_text(json.dumps(tree))
+        source, where = load("textvqa"), Location.of(tmp_path)
+        plan = source.reader.plan(where, (name,), where / ".prepared", 10)
+        assert [raw.row for split in plan.splits for raw in source.reader.read(where, split)] == rows, name
+
+
 def test_published_names_go_before_tables(tmp_path):
     root = Location.of(tmp_path)
     pq.write_table(pa.table({"question": ["q"]}), tmp_path / "a.parquet")
