@@ -76,5 +76,5 @@ SOURCE = Source(
     ),
     reader=RowFiles(lines=False),
     parse=WithOptions(OrConversation(parse), AokvqaOptions(), image_keys=("image_id",)),
-    image_roots=("", "train2017", "val2017", "images"),
+    image_roots=("", "train2017", "val2017", "images", "coco"),
 )

@@ -31,5 +31,5 @@ SOURCE = Source(
     ),
     reader=OrTables(CaptionsAndImages()),
     parse=OrConversation(parse_coco_caption),
-    image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
+    image_roots=("", "train2014", "val2014", "images", "coco", "train2014.zip", "val2014.zip"),
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.record import Message
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import one_turn
 from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.annotations import INSTANCES, LISTED, ImagesAndInstances
@@ -17,6 +17,7 @@ from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.options import Options, WithOptions
+from infinity_mm.sources.pictures import named_picture
 
 PRESENT = "Is there any legible English text in the image?"
 #: Which one a picture gets is a hash of its id. The answer: words of a line, top line first.
@@ -62,7 +63,7 @@ def parse(row: Mapping[str, Any], options: CocoTextOptions) -> Sample | Quaranti
     messages = _conversation(lines, key, options)
     kept = [{k: one[k] for k in _KEPT if one.get(k) is not None} for line in lines for one in line]
     extra = {"set": row.get("set"), "instances": kept, "other_instances": len(instances) - len(kept)}
-    return Sample(key, messages, (ImageRef(path=name),), extra=extra, notes=() if lines else ("without_text",))
+    return Sample(key, messages, (named_picture(name),), extra=extra, notes=() if lines else ("without_text",))
 
 
 #: Boxes are x, y, width, height in pixels of the original; outlines (`mask`, in version 1 `polygon`) x, y, x, y, ...
@@ -144,5 +145,5 @@ SOURCE = Source(
     ),
     reader=OrTables(ImagesAndInstances()),
     parse=WithOptions(OrConversation(parse), CocoTextOptions()),
-    image_roots=("", "train2014", "images", "train2014.zip"),
+    image_roots=("", "train2014", "images", "coco", "train2014.zip"),
 )

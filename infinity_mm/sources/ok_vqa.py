@@ -37,5 +37,5 @@ SOURCE = Source(
     ),
     reader=OrTables(QuestionsAndAnnotations()),
     parse=WithOptions(OrConversation(parse), VqaOptions(), image_keys=("image_id",)),
-    image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
+    image_roots=("", "train2014", "val2014", "images", "coco", "train2014.zip", "val2014.zip"),
 )

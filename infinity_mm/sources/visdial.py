@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from infinity_mm.sources.families.annotations import IndexedDialogs
 from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.options import Options, WithOptions
+from infinity_mm.sources.pictures import named_picture
 
 
 class VisdialOptions(Options):
@@ -76,7 +78,9 @@ def _picture(split: str, image: int) -> ImageRef:
     """Return where the picture may be: 2018's sets are VisDial's own, all others COCO 2014, from either half."""
     if split.endswith("2018"):
         return ImageRef(path=f"VisualDialog_{split}_{image:012d}.jpg")
-    return ImageRef(path=f"COCO_train2014_{image:012d}.jpg", alternatives=(f"COCO_val2014_{image:012d}.jpg",))
+    train, val = (named_picture(f"COCO_{half}2014_{image:012d}.jpg") for half in ("train", "val"))
+    others = (*train.alternatives[:1], str(val.path), *val.alternatives[:1], *train.alternatives[1:])
+    return replace(train, alternatives=others)
 
 
 SOURCE = Source(
@@ -104,7 +108,7 @@ SOURCE = Source(
     reader=OrTables(IndexedDialogs()),
     parse=WithOptions(OrConversation(parse), VisdialOptions()),
     image_roots=(
-        "", "train2014", "val2014", "VisualDialog_val2018", "VisualDialog_test2018", "images",
+        "", "train2014", "val2014", "VisualDialog_val2018", "VisualDialog_test2018", "images", "coco",
         "train2014.zip", "val2014.zip", "VisualDialog_val2018.zip", "VisualDialog_test2018.zip",
     ),
 )  # fmt: skip
