@@ -7,6 +7,7 @@ from typing import Any
 
 from infinity_mm.sources.answers import answer_texts, choose
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.chats import key_text
 from infinity_mm.sources.conversation import read_images
 from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
@@ -17,9 +18,10 @@ from infinity_mm.sources.options import VqaOptions, WithOptions
 def parse(row: Mapping[str, Any], options: VqaOptions) -> Sample | Quarantine:
     """One of ten answers; the picture is named by its id, or embedded in hub copies."""
     key = native_key(row, "question_id")
-    images = (
-        read_images(row["image"]) if row.get("image") is not None else (ImageRef(path=f"{row.get('image_id')}.jpg"),)
-    )
+    image = key_text(row.get("image_id"))
+    images = read_images(row.get("image")) or ((ImageRef(path=f"{image}.jpg"),) if image else ())
+    if not images:
+        return Quarantine("missing_field", f"image_id: expected text, got {row.get('image_id')!r:.80}", key)
     extra = {"answers": answer_texts(row.get("answers"), "answer", ())}
     return answered(row, choose(options.answers, row.get("answers"), key), images, key, options, extra=extra)
 
