@@ -28,6 +28,7 @@ SOURCE = Source(
         paper_size={"infimm": "9k"},
         stages={"infimm": ("MTT",)},
         hub_ids=("HuggingFaceM4/OK-VQA", "lmms-lab/OK-VQA"),
+        hub_is_root=False,
         urls=("https://okvqa.allenai.org/download.html",),
         files=("OpenEnded_mscoco_*_questions.json", "mscoco_*_annotations.json"),
         access="open",

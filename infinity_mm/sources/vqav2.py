@@ -19,6 +19,7 @@ SOURCE = Source(
         paper_size={"infimm": "443k"},
         stages={"infimm": ("MTT",)},
         hub_ids=("HuggingFaceM4/VQAv2", "lmms-lab/VQAv2"),
+        hub_is_root=False,
         urls=(
             "https://visualqa.org/download.html",
             "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa/v2_{Questions,Annotations}_{Train,Val}_mscoco.zip",
