@@ -19,6 +19,7 @@ from infinity_mm.sources.families.lines import (
     scan_lines,
     scan_prepared,
 )
+from infinity_mm.sources.families.packed import SUFFIXES as PACKED
 from infinity_mm.sources.families.packed import inner_name, is_packed, read_packed, scan_packed
 from infinity_mm.sources.families.parquet import is_parquet, parquet_digest, plan_parquet, read_parquet
 
@@ -31,7 +32,7 @@ class RowFiles:
     inside: tuple[str, ...] = ()
     #: False for sources that publish an object keyed by id, which is one line when minified; copies as lines are read.
     lines: bool = True
-    suffixes: tuple[str, ...] = (".json", ".jsonl", ".parquet")
+    suffixes: tuple[str, ...] = (".json", ".jsonl", ".parquet", *(f".jsonl{packed}" for packed in PACKED))
     #: Globs of files that are no annotations of the source.
     ignored: tuple[str, ...] = ()
     #: The columns of Parquet files that are read, in lower case (files differ in the case); () reads all. A JSON
