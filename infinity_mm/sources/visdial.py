@@ -30,9 +30,10 @@ class VisdialOptions(Options):
 
 def parse(row: Mapping[str, Any], options: VisdialOptions) -> Sample | Quarantine:
     """Up to ten rounds; the test set's dialogs end before the round that has no answer."""
-    key, image = native_key(row, "image_id"), row.get("image_id")
-    if isinstance(image, bool) or not isinstance(image, int) or image < 0:
-        return Quarantine("missing_field", f"image_id: expected an integer, got {image!r:.80}", key)
+    key = native_key(row, "image_id")
+    if not key.isdecimal():
+        return Quarantine("missing_field", f"image_id: expected an integer, got {row.get('image_id')!r:.80}", key)
+    image = int(key)
     messages = _messages(row, options)
     if isinstance(messages, Quarantine):
         return Quarantine(messages.reason, messages.detail, key)
