@@ -110,6 +110,21 @@ def question_of(row: Mapping[str, Any], key: str) -> str | Quarantine:
     return question
 
 
+def with_annotation(row: Mapping[str, Any]) -> Mapping[str, Any] | Quarantine:
+    """Return a question with the fields of its annotation, where it came in two halves; other rows as they are."""
+    if "annotation" not in row:
+        return row
+    annotation, key = row["annotation"], native_key(row, "question_id")
+    if not isinstance(annotation, Mapping):
+        return Quarantine("unjoined_annotation", f"question {key} has no annotation", key)
+    if "question" not in row:
+        asked = native_key(annotation, "question_id")
+        return Quarantine(
+            "unjoined_annotation", f"annotation of question {asked!r}: the file has no such question", asked
+        )
+    return {**annotation, **row}
+
+
 def answered(
     row: Mapping[str, Any],
     answer: str | Quarantine,

@@ -130,6 +130,20 @@ def test_one_object_is_a_row_unless_it_is_keyed_or_wraps_its_rows(tmp_path):
         assert [raw.row for split in plan.splits for raw in source.reader.read(where, split)] == rows, name
 
 
+@pytest.mark.parametrize("name", ["textvqa", "vizwiz_vqa"])
+def test_questions_and_annotations_of_a_conversion_are_joined(tmp_path, name):
+    asked = [{"question": "q", "image_id": "a", "question_id": n} for n in (0, 1)]
+    answered = [{"question_id": 0, "answers": [{"answer": "x"}]}, {"question_id": 7, "answers": []}]
+    (tmp_path / "train_questions_vqa_format.json").write_text(json.dumps({"questions": asked}))
+    (tmp_path / "train_annotations_vqa_format.json").write_text(json.dumps({"annotations": answered}))
+    source, where = load(name), Location.of(tmp_path)
+    plan = source.reader.plan(where, source.card.files, where / ".prepared", 10)
+    samples = [source.parse(raw.row) for split in plan.splits for raw in source.reader.read(where, split)]
+    assert samples[0].messages[-1].content == "x"
+    assert [lost.reason for lost in samples[1:]] == ["unjoined_annotation", "unjoined_annotation"]
+    assert [lost.source_id for lost in samples[1:]] == ["1", "7"]
+
+
 def test_published_names_go_before_tables(tmp_path):
     root = Location.of(tmp_path)
     pq.write_table(pa.table({"question": ["q"]}), tmp_path / "a.parquet")
