@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import random
 import time
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.photographs import photographs
 from infinity_mm.dedup.hamming import near_pairs
 from infinity_mm.dedup.params import SignatureParams
 from infinity_mm.dedup.signature import minhashes, shingle_hashes
@@ -38,22 +38,6 @@ def texts(count: int, seed: int) -> list[list[str]]:
     vocabulary = [f"w{n}" for n in range(30_000)]
     sizes = rng.integers(50, 400, count)
     return [[vocabulary[w] for w in np.minimum(rng.zipf(1.3, size), 30_000) - 1] for size in sizes]
-
-
-def photographs(count: int, seed: int) -> list[bytes]:
-    """Return JPEGs of 640 x 480: crops of the photographs that the demo uses."""
-    from infinity_mm.demo.photos import PHOTOS, load
-
-    rng = random.Random(seed)
-    pictures = []
-    for number in range(count):
-        image = load(PHOTOS[number % len(PHOTOS)]).convert("RGB")
-        left, top = rng.randrange(max(1, image.width // 3)), rng.randrange(max(1, image.height // 3))
-        crop = image.crop((left, top, image.width, image.height)).resize((640, 480))
-        buffer = io.BytesIO()
-        crop.save(buffer, "JPEG", quality=90)
-        pictures.append(buffer.getvalue())
-    return pictures
 
 
 def bench_signatures(count: int) -> list[tuple[str, float, float]]:
