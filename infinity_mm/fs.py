@@ -183,7 +183,10 @@ class Location:
         try:
             yield
         except OSError as error:
-            raise StoreError(f"cannot write {self}: {error}; free space or permissions, then run again") from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot write {self}: {error}; free space or permissions, then run again")
 
     def write_bytes(self, data: bytes) -> None:
         """Write the whole content, whole or not at all."""
@@ -217,8 +220,10 @@ class _Sink:
 
     def write(self, data: bytes | pa.Buffer) -> int:
         """Write all of the data."""
-        with self._location._writing():
+        try:  # not `_writing`: a million lines are written one by one, and a generator costs more than one of them
             return cast(int, self._stream.write(data))
+        except OSError as error:
+            raise self._location._unwritable(error) from error
 
     def tell(self) -> int:
         """Return the number of bytes written."""
