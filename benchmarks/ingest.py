@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from PIL import Image
 from benchmarks import large_files
 from benchmarks.photographs import photographs
 from infinity_mm.fs import Location
-from infinity_mm.pipeline.ingest import ingest_split, make_tasks
+from infinity_mm.pipeline.ingest import IngestTask, ingest_split, make_tasks
 from infinity_mm.pipeline.planning import make_task, plan_source, read_plan
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.store import GROUP_ROWS, Store
@@ -53,7 +53,7 @@ ROWS = Recipe.model_fields["partition_rows"].default
 
 @dataclass(frozen=True)
 class Cost:
-    """What one contender took: seconds, and bytes of the largest resident set (of Parquet's imports alone, before)."""
+    """What one contender took: seconds, and bytes of the largest resident set, at the end and after the imports."""
 
     items: int
     cpu: float
@@ -82,7 +82,7 @@ def ingest(name: str, root: Path, work: Path, plan_counts: bool) -> Cost:
     store = Store(Location.of(work))
     seconds = 0.0
 
-    def planned() -> list[object]:
+    def planned() -> list[IngestTask]:
         nonlocal seconds
         began = time.process_time()
         task = make_task(store, use, ROWS)
@@ -139,7 +139,7 @@ def child(*words: str | Path) -> Cost:
 def command(root: Path, work: Path) -> tuple[float, float]:
     """Return CPU and wall seconds of `infinity-mm ingest` with one worker, its process tree included."""
     program = "from infinity_mm.cli.main import main; main()"
-    words = ["ingest", "llava_mix665k", "--root", str(root), "--work", str(work), "--workers", "1", "--quiet"]
+    words = ["ingest", "llava_mix665k", "--root", str(root), "--work", str(work), "--workers", "1"]
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen([sys.executable, "-c", program, *words], stdout=said, stderr=said)
@@ -192,7 +192,7 @@ def compare_command(count: int, folder: Path) -> None:
     print(f"  without: {count / (wall - start_wall):.0f} pictures per second")
 
 
-def compare_memory(scale: float, only: list[str]) -> None:
+def compare_memory(scale: float, only: Sequence[str]) -> None:
     """Print the largest resident set of a process that plans and ingests each large file."""
     print(f"{'one worker':44}{'file':>10}{'rows':>11}{'plan s':>8}{'CPU s':>8}{'imports':>9}{'peak':>10}")
     for large in large_files.ALL:
@@ -213,6 +213,17 @@ def compare_memory(scale: float, only: list[str]) -> None:
             )
 
 
+def compare(count: int, scale: float, skip: Sequence[str] = (), only: Sequence[str] = ()) -> None:
+    """Measure speed and memory and print both; `only` names large files, () takes all."""
+    with tempfile.TemporaryDirectory() as folder:
+        if "speed" not in skip:
+            compare_speed(count, Path(folder))
+        if "ray" not in skip:
+            compare_command(count, Path(folder))
+    if "memory" not in skip:
+        compare_memory(scale, only)
+
+
 def main() -> None:
     """Parse what to do; the contenders are this module too."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description="Speed and memory of ingestion")
@@ -224,13 +235,7 @@ def main() -> None:
     parser.add_argument("--large", nargs="*", default=[], choices=[large.title for large in large_files.ALL])
     given = parser.parse_args()
     if given.role == "compare":
-        with tempfile.TemporaryDirectory() as folder:
-            if "speed" not in given.skip:
-                compare_speed(given.pictures, Path(folder))
-            if "ray" not in given.skip:
-                compare_command(given.pictures, Path(folder))
-        if "memory" not in given.skip:
-            compare_memory(given.scale, given.large)
+        compare(given.pictures, given.scale, given.skip, given.large)
         return
     name, root, out = given.words[0], Path(given.words[1]), Path(given.words[2])
     cost = plain(root, out) if given.role == "plain" else ingest(name, root, out, given.role == "plan")

@@ -319,7 +319,7 @@ class Ingestor:
                 for uri, f in zip(uris, facts, strict=True)
             ],
             "image_bytes": [data for _, data, _ in pictures],
-            "messages": [message.model_dump() for message in sample.messages],
+            "messages": [{"role": message.role, "content": message.content} for message in sample.messages],
             "parent": None,
             "extra": orjson.dumps(dict(sample.extra), option=orjson.OPT_SORT_KEYS, default=str).decode(),
         }
@@ -343,6 +343,8 @@ class Ingestor:
 
 def columns_of(facts: list[ImageFacts]) -> dict[str, list[Any]]:
     """Return the list columns of `INGEST_ATTRIBUTES` for one record's pictures."""
+    if not facts:
+        return {name: [] for name in _MEASURED}
     return {name: [getattr(fact, name) for fact in facts] for name in _MEASURED}
 
 

@@ -117,8 +117,8 @@ class QuestionsAndAnnotations:
             if isinstance(row, dict):
                 key = str(row.get("question_id"))
                 taken.add(key)
-                found = orjson.Fragment(answers[key][1]) if key in answers else None
-                row = {**row, "data_subtype": subtype, "annotation": found}
+                answer = orjson.Fragment(answers[key][1]) if key in answers else None
+                row = {**row, "data_subtype": subtype, "annotation": answer}
             yield prepared_line(locator, row, fault)
         yield from left
         for key, found in answers.items():
