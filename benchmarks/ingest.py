@@ -19,7 +19,6 @@ import argparse
 import hashlib
 import io
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from PIL import Image
 
 from benchmarks import large_files
 from benchmarks.photographs import photographs
+from benchmarks.processes import Tree, run_tree
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.ingest import IngestTask, ingest_split, make_tasks
 from infinity_mm.pipeline.planning import make_task, plan_source, read_plan
@@ -136,19 +136,11 @@ def child(*words: str | Path) -> Cost:
     return Cost(**json.loads(answer.splitlines()[-1]))
 
 
-def command(root: Path, work: Path) -> tuple[float, float]:
-    """Return CPU and wall seconds of `infinity-mm ingest` with one worker, its process tree included."""
+def command(root: Path, work: Path) -> Tree:
+    """Run `infinity-mm ingest` with one worker."""
     program = "from infinity_mm.cli.main import main; main()"
     words = ["ingest", "llava_mix665k", "--root", str(root), "--work", str(work), "--workers", "1"]
-    began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen([sys.executable, "-c", program, *words], stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        if process.returncode:
-            raise SystemExit(said.read())
-    return usage.ru_utime + usage.ru_stime, time.perf_counter() - began
+    return run_tree([sys.executable, "-c", program, *words])
 
 
 def llava(folder: Path, count: int) -> Path:
@@ -184,12 +176,17 @@ def compare_speed(count: int, folder: Path) -> None:
 
 def compare_command(count: int, folder: Path) -> None:
     """Print what the command takes, with Ray, and what of it ten rows take."""
-    whole = folder / "llava" if (folder / "llava").is_dir() else llava(folder / "llava", count)
-    start_cpu, start_wall = command(llava(folder / "start", START_ROWS), folder / "work-start")
-    cpu, wall = command(whole, folder / "work")
-    print(f"infinity-mm ingest, one worker, {count:,} pictures: {wall:.1f} s, {cpu:.1f} CPU s of the process tree")
-    print(f"  of which Ray's start and end, as for {START_ROWS} rows: {start_wall:.1f} s, {start_cpu:.1f} CPU s")
-    print(f"  without: {count / (wall - start_wall):.0f} pictures per second")
+    roots = {"start": START_ROWS, "llava": count}
+    cost = {}
+    for name, rows in roots.items():
+        root = folder / name if (folder / name).is_dir() else llava(folder / name, rows)
+        cost[name] = command(root, folder / f"work-{name}")
+    start, whole = cost["start"], cost["llava"]
+    print(
+        f"infinity-mm ingest, one worker, {count:,} pictures: {whole.wall:.1f} s, {whole.cpu:.1f} CPU s, all processes"
+    )
+    print(f"  of which Ray's start and end, as for {START_ROWS} rows: {start.wall:.1f} s, {start.cpu:.1f} CPU s")
+    print(f"  without: {(count - START_ROWS) / (whole.cpu - start.cpu):.0f} pictures per CPU s")
 
 
 def compare_memory(scale: float, only: Sequence[str]) -> None:
