@@ -1,16 +1,18 @@
 """Ingestion: a local LLaVA source against a plain loop on one core, and a worker's memory on large files.
 
-``python -m benchmarks.ingest [--pictures N] [--scale X] [--skip speed|ray|memory ...]``. Every contender is a process
-of its own that measures itself: CPU seconds, user and system, of all its threads, from after the imports to the end.
+``python -m benchmarks.ingest [--pictures N] [--scale X] [--skip speed|ray|memory ...] [--large TITLE ...]``. Every
+contender is a process of its own that measures itself: CPU seconds, user and system, of all its threads, from after
+the imports to the end.
 
 Speed: N files of 640 x 480 JPEG. This side is `ingest_split` over all splits, without Ray. The plain loop
 opens each file, decodes it, hashes file (SHA-256), pixels (SHA-256) and picture (imagehash's pHash), and writes the
 same bytes to Parquet. Both run in turn, several times; the least CPU seconds of each count. Then the
-command `infinity-mm ingest` with one worker, charged for its whole process tree, Ray's start and end stated apart: the
-same command on ten rows.
+command `infinity-mm ingest` with one worker, charged for all the processes that it starts, Ray's start and end stated
+apart: the same command on ten rows.
 
 Memory: the largest resident set of a process that plans and ingests a file of the size that `--scale 1` gives; the
-files are made in a temporary folder, one at a time, and deleted.
+files are made in a temporary folder, one at a time, and deleted. Beside it what the imports alone take, and the CPU
+seconds: of planning, and of all.
 """
 
 from __future__ import annotations
