@@ -1,16 +1,19 @@
-"""`make bench`: signatures against datasketch, perceptual hashes against imagehash, Hamming pairs, whole ingestion.
+"""`make bench`: signatures against datasketch, pHash against imagehash, Hamming pairs; downloads; ingestion.
 
-Prints CPU seconds (user and system, this process) and rates. The machine's load shows in the figures:
-compare lines of one run, not runs.
+Prints CPU seconds (user and system) and rates. The machine's load shows in the figures: compare lines of one run, not
+runs. Downloads are compared with img2dataset where `--rival-python` names an environment that has it; see
+`benchmarks.download` and `benchmarks.ingest` for what is measured there. All of it takes about 20 minutes and 5 GB of
+temporary files; `--only small download` takes one.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import random
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -20,10 +23,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import download, ingest
+from benchmarks.photographs import photographs
 from infinity_mm.dedup.hamming import near_pairs
 from infinity_mm.dedup.kernels.hashing import permutations, sha1_shingles, shingles, signatures
 from infinity_mm.dedup.kernels.normal import tokenise
 from infinity_mm.images import ImageLimits, measure_image
+
+PARTS = ("small", "download", "ingest")
 
 
 def cpu(function: Callable[[], object]) -> float:
@@ -39,22 +46,6 @@ def texts(count: int, seed: int) -> list[list[str]]:
     vocabulary = [f"w{n}" for n in range(30_000)]
     sizes = rng.integers(50, 400, count)
     return [[vocabulary[w] for w in np.minimum(rng.zipf(1.3, size), 30_000) - 1] for size in sizes]
-
-
-def photographs(count: int, seed: int) -> list[bytes]:
-    """Return JPEGs of 640 x 480: crops of the photographs that the demo uses."""
-    from infinity_mm.demo.photos import PHOTOS, load
-
-    rng = random.Random(seed)
-    pictures = []
-    for number in range(count):
-        image = load(PHOTOS[number % len(PHOTOS)]).convert("RGB")
-        left, top = rng.randrange(max(1, image.width // 3)), rng.randrange(max(1, image.height // 3))
-        crop = image.crop((left, top, image.width, image.height)).resize((640, 480))
-        buffer = io.BytesIO()
-        crop.save(buffer, "JPEG", quality=90)
-        pictures.append(buffer.getvalue())
-    return pictures
 
 
 def bench_signatures(count: int) -> list[tuple[str, float, float]]:
@@ -98,20 +89,36 @@ def bench_hamming(count: int) -> list[tuple[str, float, float]]:
     return [("pairs within 8 bits, exact", len(hashes), cpu(lambda: near_pairs(hashes, 8)))]
 
 
-def main() -> None:
-    """Run all and print one table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--documents", type=int, default=2_000)
-    parser.add_argument("--pictures", type=int, default=300)
-    parser.add_argument("--hashes", type=int, default=100_000)
-    sizes = parser.parse_args()
+def bench_small(documents: int, pictures: int, hashes: int) -> None:
+    """Run what is measured in this process and print one table."""
     table = Table(title="one process, CPU seconds")
     for name in ("what", "items", "CPU s", "items per CPU s"):
         table.add_column(name, justify="left" if name == "what" else "right")
-    lines = bench_signatures(sizes.documents) + bench_pictures(sizes.pictures) + bench_hamming(sizes.hashes)
+    lines = bench_signatures(documents) + bench_pictures(pictures) + bench_hamming(hashes)
     for what, items, seconds in lines:
         table.add_row(what, f"{items:,}", f"{seconds:.2f}", f"{items / seconds:,.0f}")
     Console().print(table)
+
+
+def main() -> None:
+    """Run all, or what `--only` names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("--documents", type=int, default=2_000)
+    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--hashes", type=int, default=100_000)
+    parser.add_argument("--urls", type=int, default=5_000, help="to be downloaded from loopback")
+    parser.add_argument("--rival-python", help="interpreter of an environment with img2dataset")
+    parser.add_argument("--ingested", type=int, default=3_000, help="pictures of the ingested source")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the sizes of the large files: 1.5 and 2 GB")
+    given = parser.parse_args()
+    if "small" in given.only:
+        bench_small(given.documents, given.pictures, given.hashes)
+    if "download" in given.only:
+        with tempfile.TemporaryDirectory() as folder:
+            download.compare(given.urls, given.rival_python, Path(folder))
+    if "ingest" in given.only:
+        ingest.compare(given.ingested, given.scale)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from infinity_mm.errors import StoreError
 
 #: Prefix of a file that is still being written.
 ASIDE = ".tmp-"
+#: Bytes that are written at once: lines come one by one, and each would be a call of the system.
+_WRITE_BUFFER = 256 << 10
 #: What systems answer for names that no file can have: through a file, too long, through a circle of links.
 _NO_SUCH_NAME = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -167,7 +169,7 @@ class Location:
         aside = posixpath.join(parent, f"{ASIDE}{uuid.uuid4().hex[:8]}-{name}")
         with self._writing():
             filesystem.create_dir(parent, recursive=True)
-            stream = filesystem.open_output_stream(aside)
+            stream = filesystem.open_output_stream(aside, buffer_size=_WRITE_BUFFER)
         with ExitStack() as broken_off:
             broken_off.callback(_close_quietly, stream)
             yield cast(IO[bytes], _Sink(self, stream))
@@ -183,7 +185,10 @@ class Location:
         try:
             yield
         except OSError as error:
-            raise StoreError(f"cannot write {self}: {error}; free space or permissions, then run again") from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot write {self}: {error}; free space or permissions, then run again")
 
     def write_bytes(self, data: bytes) -> None:
         """Write the whole content, whole or not at all."""
@@ -217,8 +222,10 @@ class _Sink:
 
     def write(self, data: bytes | pa.Buffer) -> int:
         """Write all of the data."""
-        with self._location._writing():
+        try:  # not `_writing`: a million lines are written one by one, and a generator costs more than one of them
             return cast(int, self._stream.write(data))
+        except OSError as error:
+            raise self._location._unwritable(error) from error
 
     def tell(self) -> int:
         """Return the number of bytes written."""

@@ -61,6 +61,8 @@ _HASH_INPUT_SIDE = 32
 _THUMB_SIDE = 16
 _STRIP = 32
 _INT32_MAX = 2**31 - 1
+_VALUES = np.arange(256, dtype=np.int64)
+_SQUARES = _VALUES * _VALUES
 
 
 class ImageLimits(Frozen):
@@ -215,7 +217,6 @@ def _kind_and_frames(image: Image.Image) -> tuple[str, int]:
 
 def luma_spread(histogram: list[int]) -> float:
     """Return the standard deviation of a 256-bin histogram, from exact integer sums."""
-    count = sum(histogram)
-    total = sum(value * n for value, n in enumerate(histogram))
-    squares = sum(value * value * n for value, n in enumerate(histogram))
-    return float((count * squares - total * total) ** 0.5 / count)
+    bins = np.array(histogram, np.int64)
+    count, total, squares = int(bins.sum()), int(bins @ _VALUES), int(bins @ _SQUARES)
+    return float((count * squares - total * total) ** 0.5 / count)  # of Python integers: 64 bits are too few here

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from infinity_mm.images import PILLOW_HARD_LIMIT, ImageFacts, ImageFault, ImageLimits, measure_image, phash
+from infinity_mm.images import PILLOW_HARD_LIMIT, ImageFacts, ImageFault, ImageLimits, luma_spread, measure_image, phash
 
 LIMITS = ImageLimits()
 
@@ -292,3 +292,11 @@ def test_damaged_files_never_raise(data: bytes) -> None:
 def test_a_strip_as_long_as_all_pixels_together_is_refused_before_it_is_decoded() -> None:
     found = fault(encode(Image.new("1", (20_000_000, 1)), "PNG"))
     assert (found.reason, "max_side=100000" in found.detail) == ("image_too_large", True)
+
+
+@given(st.lists(st.integers(0, 2**27), min_size=256, max_size=256).filter(any))
+def test_the_spread_of_the_luma_comes_from_exact_sums(histogram):
+    count = sum(histogram)
+    total = sum(value * number for value, number in enumerate(histogram))
+    squares = sum(value * value * number for value, number in enumerate(histogram))
+    assert luma_spread(histogram) == (count * squares - total * total) ** 0.5 / count

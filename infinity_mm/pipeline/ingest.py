@@ -38,6 +38,7 @@ STAGE = "ingest"
 #: Characters of a raw row that the quarantine keeps.
 SNIPPET = 4_096
 
+_MEASURED = ("width", "height", "mode", "frames", "file_bytes", "pixel_sha256", "phash", "luma_std", "thumb")
 _SUFFIXES = {"jpeg": {"jpg", "jpeg", "jpe", "jfif"}, "tiff": {"tif", "tiff"}}
 
 
@@ -318,7 +319,7 @@ class Ingestor:
                 for uri, f in zip(uris, facts, strict=True)
             ],
             "image_bytes": [data for _, data, _ in pictures],
-            "messages": [message.model_dump() for message in sample.messages],
+            "messages": [{"role": message.role, "content": message.content} for message in sample.messages],
             "parent": None,
             "extra": orjson.dumps(dict(sample.extra), option=orjson.OPT_SORT_KEYS, default=str).decode(),
         }
@@ -342,8 +343,9 @@ class Ingestor:
 
 def columns_of(facts: list[ImageFacts]) -> dict[str, list[Any]]:
     """Return the list columns of `INGEST_ATTRIBUTES` for one record's pictures."""
-    names = ("width", "height", "mode", "frames", "file_bytes", "pixel_sha256", "phash", "luma_std", "thumb")
-    return {name: [getattr(fact, name) for fact in facts] for name in names}
+    if not facts:
+        return {name: [] for name in _MEASURED}
+    return {name: [getattr(fact, name) for fact in facts] for name in _MEASURED}
 
 
 def _identify(source: str, file: str, raw: Raw, source_id: str) -> str:

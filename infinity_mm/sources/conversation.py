@@ -146,8 +146,8 @@ def _without_pairs(turns: Sequence[object]) -> Sequence[object]:
     for turn in turns:
         pair: Sequence[object] = ()
         if isinstance(turn, Mapping):
-            given = {key for key, value in turn.items() if value is not None}
             keys = next(((ask, answer) for ask, answer in _PAIRS if ask in turn and answer in turn), ())
+            given = {key for key in (*keys, "role", "from") if turn.get(key) is not None} if keys else set()
             pair = [turn[key] for key in keys if given & set(keys) and not given & {"role", "from"}]
         elif is_sequence(turn) and len(turn) == 2 and all(isinstance(text, str) for text in turn):
             if str(turn[0]).strip().lower() in _ROLES:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from infinity_mm.sources.answers import DESCRIBE
@@ -48,15 +49,16 @@ class PairColumns:
     #: Kept in the record's extra under these names, beside the URL and the texts.
     extra: tuple[str, ...] = ("width", "height", "license")
 
+    @cached_property
     def kept(self) -> tuple[str, ...]:
-        """Return the columns that go to the extra, in lower case."""
+        """The columns that go to the extra, in lower case."""
         checksums = tuple(name for name, _ in _CHECKSUMS)
         return tuple(dict.fromkeys((*self.url, *self.text, *self.extra, *checksums, *_DOWNLOADED)))
 
     def names(self) -> tuple[str, ...]:
         """Return every column that is looked at, in lower case, sorted."""
         single = (self.image, self.license, self.language)
-        return tuple(sorted({*self.kept(), *self.source_id, *single, *COLUMNS}))
+        return tuple(sorted({*self.kept, *self.source_id, *single, *COLUMNS}))
 
 
 def pair_reader(columns: PairColumns, inside: tuple[str, ...] = ()) -> UrlLists:
@@ -79,7 +81,7 @@ def parse_pair(row: Mapping[str, Any], columns: PairColumns) -> Sample | Quarant
     if not text:
         return Quarantine("missing_field", f"expected a text in {_shown(values, columns.text)}", key)
     answer, notes = escape_placeholders(text)
-    kept = {name: _plain(name, values.get(name)) for name in columns.kept()}
+    present = {name: _plain(name, values[name]) for name in columns.kept if values.get(name) is not None}
     language = values.get(columns.language)
     return Sample(
         source_id=key,
@@ -87,7 +89,7 @@ def parse_pair(row: Mapping[str, Any], columns: PairColumns) -> Sample | Quarant
         images=(image,),
         license=read_license(values.get(columns.license)),
         language=language if isinstance(language, str) and _LANGUAGE.fullmatch(language) else None,
-        extra={name: value for name, value in kept.items() if value is not None},
+        extra={name: value for name, value in present.items() if value is not None},
         notes=notes,
     )
 

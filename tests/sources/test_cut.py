@@ -1,6 +1,7 @@
 """JSON taken apart without parsing it: whole files, broken ones, and what one broken element costs."""
 
 import json
+import re
 
 import orjson
 import pytest
@@ -148,3 +149,26 @@ def test_what_stands_before_a_break_inside_a_named_object_is_kept(tmp_path, cont
         for piece in pieces(Location.of(tmp_path / "a.json"), (), ("o",)):
             found.append(piece.key)
     assert found == ["a"][:whole]
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(alphabet='[]{},:"\\ a1\n', max_size=60), chunk=st.sampled_from([3, 1 << 20]))
+def test_one_match_an_element_gives_what_following_the_brackets_gives(tmp_path_factory, text, chunk):
+    path = tmp_path_factory.mktemp("cut")
+    before = cut._CHUNK, cut._ELEMENT
+    cut._CHUNK = chunk
+    try:
+        quick = [cut_up(path, start + text, ("a",)) for start in ("[", '{"a":')]
+        cut._ELEMENT = re.compile(rb"(?!)")
+        slow = [cut_up(path, start + text, ("a",)) for start in ("[", '{"a":')]
+    finally:
+        cut._CHUNK, cut._ELEMENT = before
+    assert quick == slow
+
+
+@pytest.mark.parametrize("depth", range(cut._LEVELS - 2, cut._LEVELS + 3))
+def test_elements_deeper_than_one_match_goes_are_told_apart(tmp_path, depth):
+    deep = b"[" * depth + b'{"a": "]"}, 1' + b"]" * depth
+    found, broken = cut_up(tmp_path, b"[" + deep + b", 2, " + deep + b"]")
+    assert not broken
+    assert [text for _, _, text in found] == [deep, b"2", deep]

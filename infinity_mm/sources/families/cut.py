@@ -28,6 +28,21 @@ _TOKEN = re.compile(_STRING + rb"|[\[\]{},:]", re.S)
 _NESTING = re.compile(_STRING + rb"|[\[\]{}]", re.S)
 #: What Python's json writes for floats that JSON does not have.
 _NO_NUMBER = re.compile(rb"NaN|Infinity")
+#: Levels that one match steps over; deeper elements are followed bracket by bracket.
+_LEVELS = 6
+
+
+def _whole_element() -> re.Pattern[bytes]:
+    """Return what matches an element of up to `_LEVELS` levels, and what ends it as group 1; linear in the text."""
+    string = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+    plain = rb'[^"\[\]{}]++|' + string
+    inside = rb"(?:" + plain + rb")*+"
+    for _ in range(_LEVELS - 1):
+        inside = rb"(?:" + plain + rb"|[\[{]" + inside + rb"[\]}])*+"
+    return re.compile(rb'(?:[^"\[\]{},]++|' + string + rb"|[\[{]" + inside + rb"[\]}])*+([,\]}])", re.S)
+
+
+_ELEMENT = _whole_element()
 _END, _QUOTE, _COMMA = 0, ord('"'), ord(",")
 _OPENING, _CLOSING = b"[{", b"]}"
 
@@ -141,7 +156,11 @@ class _Scanner:
     def value(self) -> tuple[bytes, int]:
         """Step behind the next element and what ends it; return both. Raises `BrokenOff` at the end of the file."""
         self.mark()
-        depth = 0
+        found = _ELEMENT.match(self._text, self._at)
+        if found is not None:
+            self._begin, self._at = found.start(1), found.end()
+            return self.before().strip(), self._text[self._begin]
+        depth = 0  # deeper than one match goes, or not read to its end yet
         while True:
             kind = self.token(_NESTING if depth else _TOKEN)
             if kind in _OPENING:

@@ -119,8 +119,8 @@ class QuestionsAndAnnotations:
             if isinstance(row, dict):
                 key = str(row.get("question_id"))
                 taken.add(key)
-                found = orjson.loads(answers[key][1]) if key in answers else None
-                row = {**row, "data_subtype": subtype, "annotation": found}
+                answer = orjson.Fragment(answers[key][1]) if key in answers else None
+                row = {**row, "data_subtype": subtype, "annotation": answer}
             yield prepared_line(locator, row, fault)
         yield from left
         for key, found in answers.items():
@@ -241,5 +241,5 @@ class CaptionsAndImages:
         for array, locator, row, fault in _rows(root / file, ("annotations", "")):
             if isinstance(row, dict) and array:
                 found = images.get(str(row.get("image_id")))
-                row = {**row, "image": orjson.loads(found) if found else None}
+                row = {**row, "image": orjson.Fragment(found) if found else None}
             yield prepared_line(locator, row, fault)

@@ -6,9 +6,10 @@ JSON is taken apart element by element (`infinity_mm.sources.families.cut`) and 
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import orjson
 import xxhash
 
+from infinity_mm.errors import StoreError
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import Quarantine, Raw, Split
 from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
@@ -31,6 +33,9 @@ _LONGEST_FIRST_LINE = 64 << 20
 #: Lines that are looked at where the first is no object.
 _SNIFF_LINES = 32
 _BOM = b"\xef\xbb\xbf"
+#: How a prepared line begins, and how it ends where nothing is wrong with its row.
+_LOCATOR = re.compile(rb'\["[^"\\]*+(?:\\.[^"\\]*+)*+",')
+_NO_FAULT = b",null]"
 
 #: Reason and detail, and the row as text where it could be told apart.
 Fault = tuple[str, ...]
@@ -67,7 +72,7 @@ class Scan:
     digest: str
 
 
-def scan_lines(location: Location, file: str, rows: int, prepared: bool = False) -> Scan:
+def scan_lines(location: Location, file: str, rows: int) -> Scan:
     """Cut a file of lines into splits of `rows` non-blank lines."""
     whole = xxhash.xxh3_128()
 
@@ -78,21 +83,28 @@ def scan_lines(location: Location, file: str, rows: int, prepared: bool = False)
             if line.strip():
                 yield offset, number, line
 
-    splits = cut_rows(found(), file, rows, location.uri if prepared else None)
+    splits = cut_rows(found(), file, rows)
     return Scan(splits, whole.hexdigest())
 
 
 def cut_rows(
-    found: Iterable[tuple[int, int, bytes]], file: str, rows: int, prepared: str | None = None
+    found: Iterable[tuple[int, int, bytes]],
+    file: str,
+    rows: int,
+    prepared: str | None = None,
+    content: Callable[[bytes], bytes] = bytes.strip,
 ) -> tuple[Split, ...]:
-    """Return splits of `rows` rows of a file that is given as (offset, physical line, row without its newline)."""
+    """Return splits of `rows` rows of a file that is given as (offset, physical line, row without its newline).
+
+    `content` returns what of a row makes it a repeat of another.
+    """
     digests = array("Q")
     marks: list[tuple[int, int]] = []  # (offset, physical line) of every row that begins a split
     end = 0
     for offset, number, text in found:
         if len(digests) % rows == 0:
             marks.append((offset, number))
-        digests.append(xxhash.xxh3_64_intdigest(text.strip()))
+        digests.append(xxhash.xxh3_64_intdigest(content(text)))
         end = offset + len(text) + 1
     repeats = find_repeats(digests)
     splits = []
@@ -168,18 +180,25 @@ def as_raw(row: Any, locator: str, digest: str, repeat: int, snippet: str) -> Ra
 
 def _prepared(text: bytes, repeat: int) -> Raw:
     locator, row, fault = orjson.loads(text)
+    content = _content(text)
     if fault is not None:
         reason, detail, *rest = fault
-        digest = xxhash.xxh3_128_hexdigest(_content(row, fault))
+        digest = xxhash.xxh3_128_hexdigest(b"[" + content)
         return Raw(locator, None, digest, repeat, Quarantine(reason, detail), rest[0] if rest else "")
-    body = orjson.dumps(row)
+    body = content.removesuffix(_NO_FAULT)
     snippet = body[:SNIPPET].decode("utf-8", "replace")
     return as_raw(row, locator, xxhash.xxh3_128_hexdigest(body), repeat, snippet)
 
 
-def _content(row: Any, fault: Any) -> bytes:
-    """Return what two prepared lines share when they are repeats of each other: all but the locator."""
-    return orjson.dumps([row, fault])
+def _content(line: bytes) -> bytes:
+    """Return what two prepared lines share when they are repeats of each other: all behind the locator.
+
+    It is what orjson makes of what it has read there, so a digest of it is one of the row, without writing it again.
+    """
+    locator = _LOCATOR.match(line)
+    if locator is None:
+        raise StoreError(f"expected a line that begins with a locator, got {line[:80]!r}; delete the work folder")
+    return line[locator.end() :]
 
 
 def prepared_line(locator: str, row: Any, fault: Fault | None = None) -> bytes:
@@ -198,17 +217,8 @@ def packed(value: Any) -> bytes:
 
 def scan_prepared(location: Location, file: str, rows: int) -> tuple[Split, ...]:
     """Cut a prepared file; repeats are rows with equal content, whatever their locators."""
-    digests = [xxhash.xxh3_64_intdigest(_content(*orjson.loads(line)[1:])) for _, line in iterate_lines(location)]
-    repeats = find_repeats(digests)
-    splits = scan_lines(location, file, rows, prepared=True).splits
-    return tuple(
-        Split(
-            file, split.start, split.stop, split.first, split.rows,
-            repeats_within(repeats, split.first, split.first + split.rows),
-            split.prepared,
-        )
-        for split in splits
-    )  # fmt: skip
+    lines = ((offset, number, line) for number, (offset, line) in enumerate(iterate_lines(location)))
+    return cut_rows(lines, file, rows, location.uri, _content)
 
 
 def is_json_lines(location: Location, inside: tuple[str, ...] = (), several: bool = False) -> bool:

@@ -61,7 +61,7 @@ def plan_parquet(location: Location, file: str, rows: int, columns: tuple[str, .
     digests = array("Q")
     try:
         with location.open_input() as stream:
-            parquet = pq.ParquetFile(stream, buffer_size=_BUFFER)
+            parquet = _opened(stream)
             leaves = _leaves(parquet, columns)
             light = [leaf.path for leaf in leaves if _is_light(leaf)]
             groups = [parquet.metadata.row_group(i).num_rows for i in range(parquet.metadata.num_row_groups)]
@@ -90,6 +90,11 @@ def read_parquet(location: Location, split: Split, columns: tuple[str, ...] = ()
             digest = xxhash.xxh3_128_hexdigest(content)
             snippet = _snippet(row)
             yield Raw(f"row={number}", row, digest, repeats.get(place, 0), None, snippet)
+
+
+def _opened(stream: pa.NativeFile) -> pq.ParquetFile:
+    """Open a file to be read page by page: with `pre_buffer`, pyarrow's default, a row group is read whole."""
+    return pq.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False)
 
 
 def _leaves(parquet: pq.ParquetFile, columns: tuple[str, ...]) -> list[Any]:
@@ -142,7 +147,7 @@ def _split_rows(location: Location, split: Split, columns: tuple[str, ...]) -> I
     group = 0
     try:
         with location.open_input() as stream:
-            parquet = pq.ParquetFile(stream, buffer_size=_BUFFER)
+            parquet = _opened(stream)
             leaves = _leaves(parquet, columns)
             for index in range(parquet.metadata.num_row_groups):
                 size = parquet.metadata.row_group(index).num_rows

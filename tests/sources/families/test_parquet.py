@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infinity_mm.fs import Location
-from infinity_mm.sources.families.parquet import plan_parquet
+from infinity_mm.sources.families.parquet import plan_parquet, read_parquet
 from infinity_mm.sources.families.rowfiles import RowFiles
 from tests.sources.reading import rows_of, same_for_all_sizes
 
@@ -75,3 +75,23 @@ def test_columns_of_any_kind_can_be_told_apart(tmp_path):
     )
     pq.write_table(table, tmp_path / "a.parquet")
     assert [f[3] for f in same_for_all_sizes(READER, tmp_path)] == [0, 0, 1]
+
+
+def test_a_row_group_of_pictures_is_read_page_by_page(tmp_path):
+    picture = bytes(1 << 20)
+    cells = pa.array([{"bytes": picture, "path": "a.jpg"}] * 8)
+    pq.write_table(
+        pa.table({"image": pa.chunked_array([cells] * 12)}),
+        tmp_path / "a.parquet",
+        row_group_size=96,
+        use_dictionary=False,
+        compression="none",
+    )
+    root = Location.of(tmp_path)
+    before, most, count = pa.total_allocated_bytes(), 0, 0
+    (split,) = plan_parquet(root / "a.parquet", "a.parquet", 10)
+    for raw in read_parquet(root / "a.parquet", split):
+        most = max(most, pa.total_allocated_bytes() - before)
+        count += len(raw.row["image"]["bytes"]) == len(picture)
+    assert count == 96
+    assert most < 48 << 20, "half of the row group"
