@@ -13,6 +13,11 @@ from infinity_mm.sources.conversation import one_turn, pairs_to_turns, place_ima
 from infinity_mm.sources.options import QuestionOptions, VqaOptions
 from infinity_mm.sources.pictures import embedded_or
 
+#: Of a document page and its question: where it is from, and whether it is of a benchmark's half.
+_PAGE = (
+    "docId", "ucsf_document_id", "ucsf_document_page_no", "data_split", "image_url", "answer_type",
+    "operation/reasoning",
+)  # fmt: skip
 _IDS = ("id", "sample_id", "idx", "question_id", "questionId", "pid")
 
 
@@ -152,6 +157,7 @@ def parse_document_vqa(row: Mapping[str, Any], options: VqaOptions) -> Sample | 
     if row.get("image") is None:
         return Quarantine("missing_field", f"image: expected a path or bytes, got keys {sorted(row)}", key)
     extra = {"answers": answer_texts(row.get("answers"), "answer", ()), "question_types": row.get("question_types")}
+    extra |= other_fields({name: row.get(name) for name in _PAGE}, ())
     answer = choose(options.answers, row.get("answers"), key)
     return answered(row, answer, read_images(row["image"]), key, options, extra=extra)
 

@@ -28,7 +28,7 @@ def parse(row: Mapping[str, Any], options: QuestionOptions) -> Sample | Quaranti
     pairs = [{"user": question, "assistant": answer} for question, answer in zip(questions, answers, strict=True)]
     pairs[0]["user"] = options.ask(str(pairs[0]["user"]), SHORT)
     suffix = PurePosixPath(str(row.get("imageURL", ".jpg"))).suffix or ".jpg"
-    extra = ("title", "authorName", "genre", "split", "imageURL")
+    extra = ("title", "authorName", "genre", "split", "imageURL", "set_name", "image_url")
     images = embedded_or(row.get("image"), f"{key}{suffix}")
     return finish(row, pairs_to_turns(pairs, "user", "assistant"), images, extra, source_id=key)
 

@@ -30,7 +30,7 @@ def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
     images = (ImageRef(path=f"{split}/{key}/{image}"),) if isinstance(image, str) else read_images(image)
     if isinstance(images, Quarantine):
         return Quarantine(images.reason, images.detail, key)
-    extra = {name: row.get(name) for name in ("lecture", "solution", "subject", "topic", "grade")}
+    extra = {name: row.get(name) for name in ("lecture", "solution", "subject", "topic", "grade", "split")}
     return Sample(key, one_turn(text, str(answer)), images, extra=extra)
 
 

@@ -38,3 +38,14 @@ def test_packed_lines_are_found_without_their_published_name(tmp_path):
     source, where = load("llava_mix665k"), Location.of(tmp_path)
     plan = source.reader.plan(where, source.card.files, where / ".prepared", 10)
     assert [raw.row for split in plan.splits for raw in source.reader.read(where, split)] == [row]
+
+
+def test_which_split_a_row_is_of_is_kept():
+    page = {"questionId": 1, "question": "q", "image": "a.png", "answers": ["a"], "docId": 279, "data_split": "val"}
+    assert load("docvqa").parse(page).extra == {
+        "answers": ["a"], "question_types": None, "docId": 279, "data_split": "val",
+    }  # fmt: skip
+    cover = {"image": b"x", "image_id": "1", "questions": ["q"], "answers": ["a"], "set_name": "test"}
+    assert load("ocr_vqa").parse(cover).extra == {"set_name": "test"}
+    problem = {"image": "image.png", "question": "q", "choices": ["a"], "answer": 0, "split": "test", "__key__": "5"}
+    assert load("scienceqa_image").parse(problem).extra["split"] == "test"
