@@ -86,8 +86,10 @@ def near_between(queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius
         for number, band in enumerate(bands):
             earlier = _edges(bands[:number])
             parts += matches_in_band(queries, hashes, radius, band.low, band.width, band.reach, earlier)
-    pairs = np.concatenate(parts).astype(np.int64)
-    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    pairs: NDArray[np.int64] = np.concatenate(parts).astype(np.int64)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    found: NDArray[np.int64] = pairs[order]
+    return found
 
 
 def _banded(hashes: NDArray[np.uint64], radius: int, bands: tuple[Band, ...]) -> Iterator[NDArray[np.int32]]:
