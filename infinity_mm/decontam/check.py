@@ -16,6 +16,7 @@ from infinity_mm.decontam import judge
 from infinity_mm.decontam.benchmarks import ANY, Columns
 from infinity_mm.decontam.index import read_manifest
 from infinity_mm.decontam.inputs import PICTURE, Inputs, Unit, columns_of, find_inputs, read_unit, texts_in
+from infinity_mm.decontam.leakage import add_leakage
 from infinity_mm.decontam.lookup import Lookup, open_lookup
 from infinity_mm.decontam.matching import MATCHES, Pictures, batch_of, match, pixel_word
 from infinity_mm.decontam.measure import Measurer, item_of
@@ -231,7 +232,7 @@ def _write(plan: _Plan, store: Store, facts: Sequence[str], found: Sequence[str]
         table = judge.leaks(store.read(path), generic, params)
         sums.append(judge.tally(table, len(lost)))
         leaks.append(table.rename_columns({"evidence": "kind"}).select(LEAKS.names).cast(LEAKS))
-    leakage = judge.add_leakage(sums)
+    leakage = add_leakage(sums)
     summary = {
         "rows": leakage.checked,
         "leaking": leakage.rows,

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
+from infinity_mm.decontam.leakage import Leak, Leakage
 from infinity_mm.decontam.matching import BOTH, IMAGE, TEXT
 from infinity_mm.decontam.params import MatchParams
 from infinity_mm.errors import StageError
-from infinity_mm.frozen import Frozen
 
 #: Evidence -> reason, in the order in which one of several is named.
 REASONS = {BOTH: "benchmark_image_and_question", IMAGE: "benchmark_image", TEXT: "benchmark_question"}
@@ -25,25 +24,6 @@ SHOWN = 5
 
 #: Questions that rows hold, and pictures that those rows show, as many as tell templates from others.
 ASKED = pa.schema([pa.field("question", pa.uint64(), nullable=False), pa.field("picture", pa.uint64(), nullable=False)])
-
-
-class Leak(Frozen):
-    """Rows of one source that leak one benchmark, each counted under its strongest evidence."""
-
-    rows: int
-    image_and_question: int = 0
-    image: int = 0
-    question: int = 0
-
-
-class Leakage(Frozen):
-    """What one source, or one part of it, leaks; rows that several benchmarks know are counted once in `rows`."""
-
-    #: Rows looked at, and those that leak.
-    checked: int = 0
-    rows: int = 0
-    #: Benchmark -> rows.
-    benchmarks: dict[str, Leak] = Field(default_factory=dict)
 
 
 def asked_about(matches: pa.Table, limit: int) -> pa.Table:
@@ -132,20 +112,6 @@ def tally(found: pa.Table, checked: int) -> Leakage:
         checked=checked,
         rows=len(set(found.column("row").to_pylist())),
         benchmarks={name: Leak(rows=sum(number.values()), **number) for name, number in sorted(counts.items())},
-    )
-
-
-def add_leakage(several: Iterable[Leakage]) -> Leakage:
-    """Return the sum over parts."""
-    checked = rows = 0
-    sums: dict[str, Counter[str]] = {}
-    for one in several:
-        checked += one.checked
-        rows += one.rows
-        for name, leak in one.benchmarks.items():
-            sums.setdefault(name, Counter()).update(leak.model_dump())
-    return Leakage(
-        checked=checked, rows=rows, benchmarks={name: Leak(**number) for name, number in sorted(sums.items())}
     )
 
 

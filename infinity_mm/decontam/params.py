@@ -54,6 +54,9 @@ class DecontamParams(MatchParams):
 
     #: Folder or URI of an index that `infinity-mm decontaminate build` has written; relative to the recipe's folder.
     index: str
+    #: Of the content that is used, 16 hex digits; filled in when the recipe is loaded. Where it is given, an index of
+    #: another content is refused.
+    digest: str = ""
     #: Benchmarks of the index that count; () for all.
     benchmarks: tuple[str, ...] = ()
     #: Whether rows that match are dropped, or kept and marked in the attributes and the manifest.

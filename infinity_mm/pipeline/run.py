@@ -13,6 +13,7 @@ from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.books import Fate, run_ledger, run_mixture
 from infinity_mm.pipeline.closing import Examples, close_books
+from infinity_mm.pipeline.decontamination import run_decontamination
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
@@ -82,8 +83,9 @@ def _curate(
     measured = run_measure(context, parts)
     screens = run_screen(context, identity, measured)
     check_drops(context, screens)
-    duplicates = run_dedup(context, measured, screens)
-    fates = [Fate(part, screens[part], duplicates.get(part)) for part in parts]
+    leaks, leakage = run_decontamination(context, screens)
+    duplicates = run_dedup(context, measured, screens, leaks)
+    fates = [Fate(part, screens[part], duplicates.get(part), decontaminate=leaks.get(part)) for part in parts]
     expected = _planned_rows(recipe, tasks)
     synthesis = None
     if recipe.synth is not None:
@@ -108,6 +110,7 @@ def _curate(
         stages=tuple(context.stages),
         exports=exports,
         synthesis=synthesis,
+        leakage=leakage,
         download=downloads.report,
         seconds=round(time.monotonic() - began, 3),
         driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
