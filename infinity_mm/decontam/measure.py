@@ -76,8 +76,7 @@ def measure_unit(inputs: Inputs, unit: Unit, columns: Columns, params: IndexPara
         if found.fault is not None:
             add(FAULT, text=found.fault)
             continue
-        for column in columns.images:
-            cell = _unpacked(found.row.get(column))
+        for cell in _cells(found.row, columns):
             if _is_reference(cell) and unit.table is not None:
                 add(SAME_AS, text=str(cell).strip())
                 continue
@@ -103,6 +102,11 @@ def item_of(row: Mapping[str, Any], columns: Columns, place: str) -> str:
     """Return the id of a row, or its place where it has none."""
     value = row.get(columns.id) if columns.id is not None else None
     return place if value is None or value == "" else str(value)
+
+
+def _cells(row: Mapping[str, Any], columns: Columns) -> list[object]:
+    """Return the cells of pictures; a single empty one where the file has no such column."""
+    return [_unpacked(row.get(column)) for column in columns.images] or [None]
 
 
 def _worth(facts: PictureFacts, params: IndexParams) -> str:
