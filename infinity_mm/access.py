@@ -19,12 +19,14 @@ def how_to_get(card: Card) -> str:
         return f"gated: accept the terms at {door} while logged in, then set HF_TOKEN to a token of that account"
     if card.access == "registration":
         return f"needs a registration: sign up and download at {', '.join(card.urls) or places}"
+    if card.hub_ids and not card.hub_is_root:
+        return f"get them from {places}; the pictures are not beside the rows on the hub: put both below one folder"
     root = f"; on the hub, --root hf://datasets/{card.hub_ids[0]} reads it in place" if card.hub_ids else ""
     return f"get them from {places}{root}"
 
 
 def start_command(card: Card) -> str:
     """Return a command that ingests the first rows of a source."""
-    on_hub = card.hub_ids and card.access in ("open", "gated")
+    on_hub = card.hub_ids and card.hub_is_root and card.access in ("open", "gated")
     root = f"hf://datasets/{card.hub_ids[0]}" if on_hub else "DIR"
     return f"infinity-mm ingest {card.name} --root {root} --work runs/{card.name} --limit 100"

@@ -66,14 +66,16 @@ class _Host:
 
 
 class Engine:
-    """A connection to Ray: an embedded node, or the cluster at `address`.
+    """A connection to Ray: the cluster at `address`, the one that ``RAY_ADDRESS`` names, or an embedded node.
 
-    Use as a context manager. `workers` bounds how many one-CPU tasks an embedded node runs at once
+    Use as a context manager. `workers` asks for an embedded node, and bounds how many one-CPU tasks it runs at once
     (default: the machine's cores); results never depend on it.
     """
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
-        self._address = address
+        # Ray sets the variable for what is submitted to a cluster as a job; "local" is its word for none.
+        named = os.environ.get("RAY_ADDRESS") if workers is None else None
+        self._address = address or (named if named != "local" else None) or None
         self._workers = workers
 
     def __enter__(self) -> Engine:

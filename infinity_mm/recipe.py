@@ -37,6 +37,7 @@ from infinity_mm.sources.options import with_options
 from infinity_mm.sources.own.check import check
 from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.params import SynthParams
+from infinity_mm.takedown import TakedownFile, located
 
 #: Keys of a source that only own data has.
 OWN_KEYS = ("map", "license", "category", "language", "image_root", "urls")
@@ -166,6 +167,8 @@ class Recipe(Frozen):
     sources: tuple[SourceUse, ...] = Field(min_length=1)
     #: Which licences may stay: "any", "commercial", "permissive", names, or a mapping of policy, allow and deny.
     licenses: LicensePolicy = LicensePolicy()
+    #: Files that list what must go: ids of records, SHA-256 digests or URLs of pictures, one per line.
+    takedown: tuple[TakedownFile, ...] = ()
     #: Manners and storage of the download of pictures that sources give by URL.
     download: DownloadParams = DownloadParams()
     filters: tuple[FilterUse, ...] = ()
@@ -204,6 +207,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         ({key: value for key, value in use.items() if key != "root"} for use in tree["sources"]),
         key=lambda use: str(use["name"]),
     )
+    tree["takedown"] = sorted(use["digest"] for use in tree["takedown"])
     return fingerprint(tree)
 
 
@@ -232,7 +236,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     _check_filters(path, recipe)
     sources = tuple(_check_source(path, use) for use in recipe.sources)
     _check_mixture(path, recipe)
-    return recipe.model_copy(update={"sources": sources, "decontaminate": _check_index(path, recipe.decontaminate)})
+    base = path.resolve().parent
+    takedown = tuple(located(use, Location.of(use.file, base=base)) for use in recipe.takedown)
+    index = _check_index(path, recipe.decontaminate)
+    return recipe.model_copy(update={"sources": sources, "takedown": takedown, "decontaminate": index})
 
 
 def _override(tree: dict[str, Any], text: str) -> None:

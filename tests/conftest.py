@@ -1,7 +1,7 @@
 """Shared by all tests: the demo's input (built once), small recipes on it, fingerprints of a run folder."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,22 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip("no ../shared/samples beside this checkout")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def ray_node() -> Iterator[str]:
+    """The address of a Ray node for all tests that need one of no particular kind: each would wait seconds for its own."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()
+
+
+@pytest.fixture
+def shared_ray(ray_node: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `ray_node` what runs use that ask for no number of workers, here and in commands."""
+    monkeypatch.setenv("RAY_ADDRESS", ray_node)
 
 
 @pytest.fixture(scope="session")

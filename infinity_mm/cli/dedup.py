@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -11,13 +11,32 @@ from infinity_mm.cli.dedup_images import images, pairs
 from infinity_mm.cli.options import console, json_option, print_json
 from infinity_mm.cli.sizes import size_option
 
+TEXT_HELP = """Find near-duplicate texts in Parquet files, and say of each which kept row it duplicates.
+
+\b
+Example:
+  infinity-mm dedup text --input 'data/*.parquet' --text-column text --id-column id --out dups
+then keep what removed.parquet does not name, for example in SQL:
+  SELECT * FROM 'data/*.parquet' WHERE id NOT IN (SELECT id FROM 'dups/removed.parquet')
+
+removed.parquet has one row per duplicate: id, winner (the id of the kept row that it lost to) and similarity,
+the true Jaccard similarity of their shingle sets, at or above the threshold. A winner is never removed itself, so
+chains of similar texts are not followed. Of two duplicates the one with the lower priority stays, then the one with
+the smaller id. Texts are compared without case, punctuation and markup of pictures; those shorter than
+a shingle must be equal.
+
+The result does not depend on the order of rows or files, on --workers or --memory, nor on interruptions: run a
+stopped command again and it goes on. Intermediate files take about 0.3 GB per million texts, more where most texts
+have relatives, and are removed at the end.
+"""
+
 
 @click.group()
 def dedup() -> None:
     """Find duplicates in data of your own: verified, in bounded memory, resumable."""
 
 
-@dedup.command()
+@dedup.command(help=TEXT_HELP)
 @click.option("--input", "pattern", required=True, metavar="GLOB", help="Parquet files: path, folder, glob, or URI.")
 @click.option("--text-column", required=True, metavar="C", help="Column of texts (string). Null texts are kept.")
 @click.option("--id-column", required=True, metavar="I", help="Column of unique ids (string or integer).")
@@ -56,24 +75,7 @@ def text(
     resume: bool,
     as_json: bool,
 ) -> None:
-    """Find near-duplicate texts in Parquet files, and say of each which kept row it duplicates.
-
-    \b
-    Example:
-      infinity-mm dedup text --input 'data/*.parquet' --text-column text --id-column id --out dups
-    then keep what removed.parquet does not name, for example in SQL:
-      SELECT * FROM 'data/*.parquet' WHERE id NOT IN (SELECT id FROM 'dups/removed.parquet')
-
-    removed.parquet has one row per duplicate: id, winner (the id of the kept row that it lost to) and similarity,
-    the true Jaccard similarity of their shingle sets, at or above the threshold. A winner is never removed itself, so
-    chains of similar texts are not followed. Of two duplicates the one with the lower priority stays, then the one with
-    the smaller id. Texts are compared without case, punctuation and markup of pictures; those shorter than
-    a shingle must be equal.
-
-    The result does not depend on the order of rows or files, on --workers or --memory, nor on interruptions: run a
-    stopped command again and it goes on. Intermediate files take about 0.3 GB per million texts, more where most texts
-    have relatives, and are removed at the end.
-    """
+    """Run the command; `TEXT_HELP` says what it does."""
     from infinity_mm.dedup.kernels.cache import keep_code_in
     from infinity_mm.fs import Location
 
@@ -85,17 +87,9 @@ def text(
     from infinity_mm.dedup.text.params import NGRAMS, parse_params
     from infinity_mm.progress import Reporter
 
-    params = parse_params(
-        {
-            "threshold": threshold,
-            "shingle": shingle,
-            "ngram": NGRAMS[shingle] if ngram is None else ngram,
-            "permutations": permutations,
-            "recall": recall,
-            "seed": seed,
-            "hash": scheme,
-        }
-    )
+    values: dict[str, object] = {"threshold": threshold, "permutations": permutations, "recall": recall, "seed": seed}
+    values |= {"shingle": shingle, "ngram": NGRAMS[shingle] if ngram is None else ngram, "hash": scheme}
+    params = parse_params(values)
     request = Request(
         pattern=pattern,
         columns=Columns(text_column, id_column, priority_column),
@@ -109,10 +103,15 @@ def text(
     if as_json:
         print_json(summary)
         return
+    _print(summary, f"{target}/removed.parquet")
+
+
+def _print(summary: dict[str, Any], path: str) -> None:
+    """Print what was found to stdout."""
     counts = f"{summary['removed']:,} removed ({summary['removed_equal']:,} equal to their winner)"
     lines = [
         f"{summary['rows']:,} texts: {counts}, {summary['kept']:,} kept",
-        f"{target}/removed.parquet names each removed row and its winner",
+        f"{path} names each removed row and its winner",
     ]
     console().print("\n".join(lines), markup=False, soft_wrap=True)
 

@@ -26,10 +26,15 @@ def work_option(required: bool = False) -> Callable[[F], F]:
 def ray_options(command: F) -> F:
     """Add ``--address`` and ``--workers``."""
     command = click.option(
-        "--workers", type=click.IntRange(min=1), metavar="N", help="CPUs of the embedded Ray node [default: all]."
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Run on an embedded Ray node of N CPUs [default: all].",
     )(command)
     return click.option(
-        "--address", metavar="ADDR", help='Ray cluster, e.g. "auto" inside a job; without it Ray runs embedded.'
+        "--address",
+        metavar="ADDR",
+        help='Ray cluster, e.g. "auto" inside a job [default: RAY_ADDRESS; without it, an embedded node].',
     )(command)
 
 

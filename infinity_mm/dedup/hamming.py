@@ -49,8 +49,8 @@ class NearHashes:
     values: NDArray[np.uint64]
     #: The group of each given hash: int64, shape (n,).
     group: Ints
-    #: Groups (i < j) within the radius: int64, shape (pairs, 2), sorted.
-    pairs: NDArray[np.int64]
+    #: Groups (i < j) within the radius: int32, shape (pairs, 2), sorted.
+    pairs: NDArray[np.int32]
 
 
 def near_hashes(hashes: NDArray[np.uint64], radius: int) -> NearHashes:
@@ -59,18 +59,18 @@ def near_hashes(hashes: NDArray[np.uint64], radius: int) -> NearHashes:
     return NearHashes(values, group.astype(np.int64), near_pairs(values, radius))
 
 
-def near_pairs(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:
-    """Return all pairs (i < j), int64 of shape (pairs, 2), sorted, of distinct hashes within `radius` bits.
+def near_pairs(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int32]:
+    """Return all pairs (i < j), int32 of shape (pairs, 2), sorted, of distinct hashes within `radius` bits.
 
-    `hashes` must be distinct (see `near_hashes`). Memory is that of the result and some tens of MB.
+    `hashes` must be distinct (see `near_hashes`) and fewer than 2^31. Memory is 16 bytes a pair and some tens of MB.
     """
     bands = plan(len(hashes), radius) if radius else ()
     parts = all_pairs(hashes, radius) if bands is None else _banded(hashes, radius, bands)
-    pairs = np.concatenate([np.empty((0, 2), np.int32), *parts])
-    keys = pairs[:, 0].astype(np.int64) << 32 | pairs[:, 1]
-    del pairs
+    # One word per pair, for at tens of millions of pairs their copies would be what memory holds most of.
+    keys = np.concatenate([np.empty(0, "<i8"), *(part[:, 0].astype("<i8") << 32 | part[:, 1] for part in parts)])
     keys.sort()
-    return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
+    pairs: NDArray[np.int32] = keys.view("<i4").reshape(-1, 2)[:, ::-1]
+    return pairs
 
 
 def near_between(queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:

@@ -20,6 +20,8 @@ class SignatureParams(Frozen):
     ngram: int = Field(default=5, ge=1)
     #: Seed of the permutations, as datasketch's.
     seed: int = Field(default=1, ge=0, lt=1 << 32)
+    #: Hash of a shingle: the project's own, or datasketch's default, ten times slower.
+    hash: Literal["poly", "sha1"] = "poly"
 
 
 class DedupParams(Frozen):

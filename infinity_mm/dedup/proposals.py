@@ -70,7 +70,7 @@ def near_buckets(near: NearHashes, side: Ints, rows: Ints) -> Buckets:
     return Buckets(entries(rows, cell), entries(rows[order[places]], asked[owner]))
 
 
-def _cells_that_meet(cells: Ints, pairs: NDArray[np.int64], count: int) -> tuple[Ints, Ints]:
+def _cells_that_meet(cells: Ints, pairs: NDArray[np.int32], count: int) -> tuple[Ints, Ints]:
     """Return pairs of cells, by number, on the same side with near hashes. A cell is side * count + hash, ascending."""
     by_hash = np.argsort(cells % count, kind="stable")
     size = np.bincount(cells % count, minlength=count).astype(np.int64)

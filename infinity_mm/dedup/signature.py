@@ -1,8 +1,8 @@
 """What deduplication needs to know of a record's text, computed once per record.
 
-Signatures equal those of datasketch 2 under its default scheme (`affine32`: 32-bit SHA-1 prefix, the
-MurmurHash3 finaliser, then odd affine maps modulo 2^32) for the same shingles, permutations and seed,
-so an index made with one can be probed with the other.
+Signatures equal those of datasketch 2 under its default scheme (`affine32`: the MurmurHash3 finaliser, then odd affine
+maps modulo 2^32) for the same shingles, permutations and seed; with ``hash="sha1"`` under its default hash as well, so
+that an index made with one can be probed with the other.
 MinHash: A. Broder, "On the resemblance and containment of documents", SEQUENCES 1997.
 """
 
@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from infinity_mm.dedup.kernels.hashing import permutations, sha1_shingles, shingles, signatures
+from infinity_mm.dedup.kernels.normal import from_token_texts, tokenise
+from infinity_mm.dedup.kernels.sets import sorted_sets
 from infinity_mm.dedup.params import SignatureParams
 from infinity_mm.record import IMAGE_TOKEN
-from infinity_mm.text import normalise, repair, tokens
-from infinity_mm.turns import flat_turns
+from infinity_mm.text import tokens
+from infinity_mm.turns import Turns, flat_turns
 
 NAME = "signature"
-VERSION = 2
+VERSION = 3
 READS = ("id", "messages")
 
 #: One row per record. Prompts are the system and user turns, answers the assistant turns.
 ATTRIBUTES = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
-        # 16-byte digests of texts in normal form; of the whole with its roles.
+        # 16-byte digests of the tokens of normal forms; of the whole with its roles.
         pa.field("text_key", pa.binary(16), nullable=False),
         pa.field("prompt_key", pa.binary(16), nullable=False),
         pa.field("answer_key", pa.binary(16), nullable=False),
@@ -48,103 +51,72 @@ ATTRIBUTES = pa.schema(
 
 _ANSWER = "assistant"
 
-Hashes = NDArray[np.uint64]
-
 
 def measure(records: pa.Table, params: SignatureParams) -> pa.Table:
     """Return `ATTRIBUTES` for records with the columns `READS`, in order."""
-    digests: dict[str, list[bytes]] = {name: [] for name in ("text_key", "prompt_key", "answer_key")}
-    counts: dict[str, list[int]] = {name: [] for name in ("prompt_words", "answer_words", "answer_chars")}
-    shingles: tuple[list[Hashes], list[Hashes]] = ([], [])
-    for roles, contents in flat_turns(records):
-        texts = [_normal_form(content) for content in contents]
-        whole = (f"{role}\x1f{text}" for role, text in zip(roles, texts, strict=True))
-        digests["text_key"].append(_key(whole))
-        answers = [role == _ANSWER for role in roles]
-        counts["answer_chars"].append(sum(len(content) for content, own in zip(contents, answers, strict=True) if own))
-        for side, name in enumerate(("prompt", "answer")):
-            said = [text for text, own in zip(texts, answers, strict=True) if own == bool(side)]
-            words = [token for text in said for token in tokens(text)]
-            digests[f"{name}_key"].append(_key(said))
-            counts[f"{name}_words"].append(len(words))
-            shingles[side].append(shingle_hashes(words, params.ngram))
-    return pa.Table.from_arrays(
-        [
-            records.column("id"),
-            *(pa.array(values, pa.binary(16)) for values in digests.values()),
-            *(pa.array(values, pa.int32()) for values in counts.values()),
-            _lists(shingles[0]),
-            _lists(shingles[1]),
-            _lists(minhashes([np.concatenate(both) for both in zip(*shingles, strict=True)], params)),
-        ],
-        schema=ATTRIBUTES,
-    )
+    turns = flat_turns(records)
+    texts = _token_texts(turns)
+    keys: list[list[bytes]] = [[], [], []]
+    sides: tuple[list[bytes], list[bytes]] = ([], [])
+    answer_chars: list[int] = []
+    for begin, end in pairwise(turns.starts):
+        roles, own = turns.roles[begin:end], texts[begin:end]
+        keys[0].append(_key(role.encode() + b"\x1f" + text for role, text in zip(roles, own, strict=True)))
+        for side in (0, 1):
+            said = [text for role, text in zip(roles, own, strict=True) if (role == _ANSWER) == bool(side)]
+            keys[1 + side].append(_key(said))
+            sides[side].append(b" ".join(filter(None, said)))
+        answers = (turns.contents[turn] for turn in range(begin, end) if turns.roles[turn] == _ANSWER)
+        answer_chars.append(sum(map(len, answers)))
+    words, sets, minhashes = _signed([*sides[0], *sides[1]], params)
+    columns = [
+        records.column("id"),
+        *(pa.array(digests, pa.binary(16)) for digests in keys),
+        *(pa.array(counts) for counts in words),
+        pa.array(answer_chars, pa.int32()),
+        *sets,
+        minhashes,
+    ]
+    return pa.Table.from_arrays(columns, schema=ATTRIBUTES)
 
 
-def _normal_form(content: str) -> str:
-    """Return the text as it is compared; one of punctuation alone, which has no normal form, as it is written."""
-    return normalise(repair(content)) or " ".join(content.replace(IMAGE_TOKEN, " ").split())
+def _token_texts(turns: Turns) -> list[bytes]:
+    """Return each turn's tokens; of punctuation alone, which has no normal form, those it is written with."""
+    found = tokenise(pa.array(turns.contents, pa.large_string()))
+    data, edges = bytes(found.data), found.starts.tolist()
+    texts = [data[begin:end] for begin, end in pairwise(edges)]
+    for turn in np.flatnonzero(np.diff(found.starts) == 0).tolist():
+        written = tokens(turns.contents[turn].replace(IMAGE_TOKEN, " "))
+        texts[turn] = " ".join(written).encode("utf-8", "surrogatepass")
+    return texts
 
 
-def _key(texts: Iterable[str]) -> bytes:
-    joined = "\x1e".join(texts)
-    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _key(texts: Iterable[bytes]) -> bytes:
+    return hashlib.blake2b(b"\x1e".join(texts), digest_size=16).digest()
 
 
-def _lists(rows: Sequence[NDArray[Any]]) -> pa.Array:
-    offsets = np.cumsum([0] + [len(row) for row in rows])
-    values = np.concatenate(rows) if rows else np.empty(0, np.uint32)
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values))
+def _signed(
+    sides: Sequence[bytes], params: SignatureParams
+) -> tuple[list[NDArray[np.int32]], list[pa.Array], pa.Array]:
+    """Return words and shingle sets of prompts and of answers, and the signatures of both together.
 
-
-def shingle_hashes(words: Sequence[str], ngram: int) -> Hashes:
-    """Return the sorted distinct hashes, uint64, of the n-grams of `words`; none for fewer words.
-
-    A hash is the first 8 bytes of the SHA-1 of the words joined by spaces, little-endian, so its low 32 bits are
-    datasketch's default hash of the same shingle.
+    `sides` are the token texts of all prompts, then of all answers.
     """
-    count = len(words) - ngram + 1
-    if count <= 0:
-        return np.empty(0, np.uint64)
-    grams = {" ".join(words[start : start + ngram]) for start in range(count)}
-    digests = b"".join(hashlib.sha1(gram.encode("utf-8", "surrogatepass")).digest()[:8] for gram in grams)
-    return np.sort(np.frombuffer(digests, dtype="<u8"))
+    said = from_token_texts(sides)
+    hashes, starts = (shingles if params.hash == "poly" else sha1_shingles)(said, params.ngram)
+    count = len(sides) // 2
+    halves = (slice(0, count), slice(count, 2 * count))
+    found = signatures(hashes, starts, *permutations(params.num_perm, params.seed))
+    whole = np.minimum(*(found[half] for half in halves))
+    sizes = np.diff(starts)
+    live = (sizes[halves[0]] + sizes[halves[1]]) > 0
+    values, begins = sorted_sets(hashes, starts)
+    edges = [begins[half.start : half.stop + 1] for half in halves]
+    words = [np.diff(said.first)[half].astype(np.int32) for half in halves]
+    sets = [_lists(values[own[0] : own[-1]], own - own[0]) for own in edges]
+    minima = np.concatenate([np.zeros(1, np.int64), np.cumsum(live * params.num_perm)])
+    return words, sets, _lists(whole[live].ravel(), minima)
 
 
-def minhash(shingles: Hashes, params: SignatureParams) -> NDArray[np.uint32]:
-    """Return the MinHash signature, uint32 of length `num_perm`, or an empty array for no shingles."""
-    return minhashes([shingles], params)[0]
-
-
-def minhashes(sets: Sequence[Hashes], params: SignatureParams) -> list[NDArray[np.uint32]]:
-    """Return `minhash` of each set; repeated hashes change nothing."""
-    factors, offsets = _permutations(params.num_perm, params.seed)
-    filled = np.flatnonzero([len(hashes) for hashes in sets])
-    found = [np.empty(0, np.uint32)] * len(sets)
-    if not len(filled):
-        return found
-    hashes = _mix((np.concatenate(sets) & np.uint64(0xFFFFFFFF)).astype(np.uint32))
-    begins = np.cumsum([0] + [len(sets[index]) for index in filled])[:-1]
-    lowest = np.empty((len(filled), params.num_perm), np.uint32)
-    for column, (factor, offset) in enumerate(zip(factors, offsets, strict=True)):
-        lowest[:, column] = np.minimum.reduceat(hashes * factor + offset, begins)
-    for row, index in enumerate(filled.tolist()):
-        found[index] = lowest[row]
-    return found
-
-
-@lru_cache(maxsize=4)
-def _permutations(num_perm: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the odd factors and the offsets of the maps, uint32, in the order in which datasketch draws them."""
-    draw = np.random.RandomState(seed)
-    factors = draw.randint(0, 1 << 31, num_perm, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    return factors, draw.randint(0, 1 << 32, num_perm, dtype=np.uint32)
-
-
-def _mix(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return the 32-bit finaliser of MurmurHash3 (A. Appleby), which datasketch applies before permuting."""
-    values = values ^ (values >> np.uint32(16))
-    values = values * np.uint32(0x85EBCA6B)
-    values = values ^ (values >> np.uint32(13))
-    values = values * np.uint32(0xC2B2AE35)
-    return values ^ (values >> np.uint32(16))
+def _lists(values: NDArray[Any], starts: NDArray[np.int64]) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), pa.array(values))

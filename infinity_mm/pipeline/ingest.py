@@ -33,7 +33,7 @@ from infinity_mm.store import Store
 from infinity_mm.versions import computing
 
 #: Raised whenever ingestion itself would write other bytes for the same samples.
-VERSION = 3
+VERSION = 4
 STAGE = "ingest"
 #: Characters of a raw row that the quarantine keeps.
 SNIPPET = 4_096

@@ -22,6 +22,7 @@ from infinity_mm.pipeline.ingest import IngestTask
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store
+from infinity_mm.takedown import Takedown, parse_takedown, read_takedowns
 from infinity_mm.versions import computing
 
 IDENTITY = pa.schema(
@@ -37,6 +38,7 @@ _LIBRARIES = ("ftfy", "py3langid")
 #: Raised whenever a policy judges another way.
 LICENSE_VERSION = 1
 SCREEN_VERSION = 1
+TAKEDOWN_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,12 @@ class ScreenTask:
     filters: tuple[tuple[str, str], ...]
     output: str
     losses: str
-    #: The policy, as `LicensePolicy.text` writes it, and the records that have the licences; "" for "any".
+    #: The records, for what is judged by them.
+    records: str
+    #: The policy, as `LicensePolicy.text` writes it; "" for "any".
     licenses: str = ""
-    records: str = ""
+    #: The entries of all lists; "" without any.
+    takedown: str = ""
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -183,7 +188,9 @@ def run_screen(context: Context, identity: dict[Part, str], measured: dict[Part,
     versions = [[use.use, use.load()[0].VERSION] for use in context.recipe.filters]
     policy = context.recipe.licenses
     licenses = "" if policy.refuses_nothing else policy.text()
-    judged = [licenses, LICENSE_VERSION] if licenses else []
+    judged: list[object] = [licenses, LICENSE_VERSION] if licenses else []
+    takedown = _keep_takedown(context)
+    judged += [TAKEDOWN_VERSION, takedown] if takedown else []
     tasks, paths = [], {}
     for part, attributes in measured.items():
         inputs = {"identity": identity[part], **attributes}
@@ -191,10 +198,21 @@ def run_screen(context: Context, identity: dict[Part, str], measured: dict[Part,
         paths[part] = part.attributes("screen", name)
         beside = tuple(sorted(attributes.items()))
         losses = _losses_path(part, paths[part])
-        uri, records = context.store.work.uri, part.records if licenses else ""
-        tasks.append(ScreenTask(uri, identity[part], beside, filters, paths[part], losses, licenses, records))
+        made_of = (context.store.work.uri, identity[part], beside, filters)
+        tasks.append(ScreenTask(*made_of, paths[part], losses, part.records, licenses, takedown))
     run_pass(context, "screen", screen_part, tasks)
     return paths
+
+
+def _keep_takedown(context: Context) -> str:
+    """Write the entries of the recipe's lists where every worker finds them; returns the path, "" without lists."""
+    lists = context.recipe.takedown
+    if not lists:
+        return ""
+    takedown = read_takedowns(lists)
+    path = f"state/takedown/{takedown.digest}.txt"
+    context.store.at(path).write_bytes(takedown.text())
+    return path
 
 
 def screen_part(task: ScreenTask) -> None:
@@ -215,6 +233,12 @@ def screen_part(task: ScreenTask) -> None:
     if task.licenses:
         licenses = store.read(task.records, ["license"]).column("license").to_pylist()
         refuse_licenses(verdicts, licenses, LicensePolicy.model_validate(task.licenses))
+    if task.takedown:
+        pictures = store.read(task.records, ["images"]).column("images").to_pylist()
+        pixels = tables["ingest"].column("pixel_sha256").to_pylist()
+        take_down(
+            verdicts, pictures, pixels, parse_takedown(store.at(task.takedown).read_bytes().decode(), task.takedown)
+        )
     store.write(task.output, pa.Table.from_pylist(verdicts, schema=SCREEN))
     store.at(task.losses).write_bytes(_count_losses(verdicts).model_dump_json().encode())
 
@@ -226,6 +250,20 @@ def refuse_licenses(verdicts: Sequence[dict[str, Any]], licenses: Sequence[str],
         if (refusal := refusals[license]) is not None:
             detail = f"{refusal} (policy {policy.text()})"
             verdict |= {"outcome": "dropped", "stage": "license", "reason": "license_refused", "detail": detail}
+
+
+def take_down(
+    verdicts: Sequence[dict[str, Any]],
+    pictures: Sequence[Sequence[Mapping[str, Any]]],
+    pixels: Sequence[Sequence[str]],
+    takedown: Takedown,
+) -> None:
+    """Mark the rows that a list names, before anything else that was said of them."""
+    for verdict, images, digests in zip(verdicts, pictures, pixels, strict=True):
+        hashes = [*(image["sha256"] for image in images), *digests]
+        named = takedown.reason(verdict["id"], [image["uri"] for image in images], hashes)
+        if named is not None:
+            verdict |= {"outcome": "dropped", "stage": "takedown", "reason": "taken_down", "detail": named}
 
 
 def _count_losses(verdicts: Sequence[Mapping[str, Any]]) -> Losses:

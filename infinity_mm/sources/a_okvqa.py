@@ -12,6 +12,7 @@ from infinity_mm.sources.answers import options as option_lines
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.chats import key_text
 from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key, question_of
 from infinity_mm.sources.options import QuestionOptions, WithOptions
@@ -74,6 +75,6 @@ SOURCE = Source(
         traps=("multiple choice; the direct answers are kept in extra", "train2017 holds most of val2014"),
     ),
     reader=RowFiles(lines=False),
-    parse=WithOptions(parse, AokvqaOptions(), image_keys=("image_id",)),
-    image_roots=("", "train2017", "val2017", "images"),
+    parse=WithOptions(OrConversation(parse), AokvqaOptions(), image_keys=("image_id",)),
+    image_roots=("", "train2017", "val2017", "images", "coco"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -18,6 +20,8 @@ LETTER = "Answer with the option's letter from the given choices directly."
 AnswerPolicy = Literal["vote", "confident_vote", "first", "draw"]
 #: Annotators who were not sure that the question can be answered do not count in a confident vote.
 CONFIDENT = ("yes", "maybe")
+#: Characters of a list that stands in a text: ten answers have a few hundred.
+_LONGEST_LIST = 10_000
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -32,7 +36,11 @@ def options(choices: Sequence[str]) -> str:
 
 
 def letter(choices: object, index: object) -> str | Quarantine:
-    """Return the letter of the right choice."""
+    """Return the letter of the right choice; the index may be written as 1.0 or "1"."""
+    if isinstance(index, float) and index.is_integer():
+        index = int(index)
+    if isinstance(index, str) and index.strip().isdecimal():
+        index = int(index)
     if not isinstance(choices, Sequence) or isinstance(choices, str) or not choices:
         return Quarantine("missing_field", f"choices: expected a list, got {choices!r:.80}")
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < min(len(choices), len(LETTERS)):
@@ -79,9 +87,12 @@ def _no_answer(answers: object) -> Quarantine:
 
 
 def answer_texts(answers: object, key: str, confident: tuple[str, ...]) -> list[str]:
-    """Return the non-empty texts of a list of answers, stripped, in order."""
+    """Return the non-empty texts of a list of answers, stripped, in order; numbers as texts.
+
+    A text that is a list as JSON or as Python writes it stands for that list: tables hold such columns.
+    """
     if isinstance(answers, str):
-        answers = [answers]
+        answers = _listed(answers)
     if not isinstance(answers, Sequence):
         return []
     texts = []
@@ -90,6 +101,18 @@ def answer_texts(answers: object, key: str, confident: tuple[str, ...]) -> list[
             if confident and answer.get("answer_confidence") not in confident:
                 continue
             answer = answer.get(key)
+        if isinstance(answer, int | float) and not isinstance(answer, bool):
+            answer = str(answer)
         if isinstance(answer, str) and answer.strip():
             texts.append(answer.strip())
     return texts
+
+
+def _listed(text: str) -> Sequence[object]:
+    if re.fullmatch(r"\s*\[\s*['\"{].*\]\s*", text, re.DOTALL) and len(text) < _LONGEST_LIST:
+        try:
+            found = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return [text]
+        return found if isinstance(found, list) else [text]
+    return [text]

@@ -56,6 +56,8 @@ class Card:
     #: Hub data sets, first the one to use.
     hub_ids: tuple[str, ...] = ()
     urls: tuple[str, ...] = ()
+    #: False where the first hub data set is no root by itself: its pictures lie elsewhere, or it is a loading script.
+    hub_is_root: bool = True
     #: Glob patterns, relative to the root, of the annotation files as published.
     files: tuple[str, ...] = ()
     #: "open", "gated", "registration" or "withdrawn".

@@ -17,6 +17,7 @@ _HELPERS = {
     "catalogue",
     "chats",
     "conversation",
+    "copies",
     "documents",
     "families",
     "fields",

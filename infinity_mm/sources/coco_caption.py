@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infinity_mm.sources.base import Card, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import CaptionsAndImages
 from infinity_mm.sources.fields import parse_coco_caption
@@ -29,6 +30,6 @@ SOURCE = Source(
         traps=("one sample per caption: about five share a picture", "captions carry trailing blanks"),
     ),
     reader=OrTables(CaptionsAndImages()),
-    parse=parse_coco_caption,
-    image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
+    parse=OrConversation(parse_coco_caption),
+    image_roots=("", "train2014", "val2014", "images", "coco", "train2014.zip", "val2014.zip"),
 )

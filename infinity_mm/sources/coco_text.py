@@ -9,12 +9,15 @@ from pydantic import Field
 
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.record import Message
-from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.annotations import INSTANCES, LISTED, ImagesAndInstances
+from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.options import Options, WithOptions
+from infinity_mm.sources.pictures import named_picture
 
 PRESENT = "Is there any legible English text in the image?"
 #: Which one a picture gets is a hash of its id. The answer: words of a line, top line first.
@@ -60,7 +63,7 @@ def parse(row: Mapping[str, Any], options: CocoTextOptions) -> Sample | Quaranti
     messages = _conversation(lines, key, options)
     kept = [{k: one[k] for k in _KEPT if one.get(k) is not None} for line in lines for one in line]
     extra = {"set": row.get("set"), "instances": kept, "other_instances": len(instances) - len(kept)}
-    return Sample(key, messages, (ImageRef(path=name),), extra=extra, notes=() if lines else ("without_text",))
+    return Sample(key, messages, (named_picture(name),), extra=extra, notes=() if lines else ("without_text",))
 
 
 #: Boxes are x, y, width, height in pixels of the original; outlines (`mask`, in version 1 `polygon`) x, y, x, y, ...
@@ -140,7 +143,7 @@ SOURCE = Source(
             "all pictures are COCO train2014; sets val and test are benchmarks (kept in extra)",
         ),
     ),
-    reader=ImagesAndInstances(),
-    parse=WithOptions(parse, CocoTextOptions()),
-    image_roots=("", "train2014", "images", "train2014.zip"),
+    reader=OrTables(ImagesAndInstances()),
+    parse=WithOptions(OrConversation(parse), CocoTextOptions()),
+    image_roots=("", "train2014", "images", "coco", "train2014.zip"),
 )

@@ -81,7 +81,8 @@ def parse_parallel_lists(row: Mapping[str, Any]) -> Sample | Quarantine:
             came = f"image={image!r:.60} text={text!r:.60}"
             return Quarantine("unexpected_row", f"place {place}: expected a URL or a text, got {came}", key)
         if isinstance(segment, str) and END_OF_DOCUMENT in segment:
-            segment = "\n\n".join(part for part in segment.split("\n\n") if part.strip() != END_OF_DOCUMENT)
+            parts = (part.replace(END_OF_DOCUMENT, "").strip(" ") for part in segment.split("\n\n"))
+            segment = "\n\n".join(filter(str.strip, parts))
             notes.append("end_of_document_removed")
         segments.append(segment)
     alternatives = {
@@ -180,6 +181,8 @@ def _matched(info: object, sentences: int) -> tuple[int, ImageRef] | str:
         return f"expected an object, got {type(info).__name__}"
     index, url, encoded = info.get("matched_text_index"), info.get("raw_url"), info.get("image_base64")
     if isinstance(index, float) and index.is_integer():  # by way of pandas
+        index = int(index)
+    if isinstance(index, str) and index.isdecimal():
         index = int(index)
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < sentences:
         return f"matched_text_index: expected one of {sentences} sentences, got {index!r:.40}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infinity_mm.sources.base import Card, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import parse_document_vqa
 from infinity_mm.sources.options import VqaOptions, WithOptions
@@ -30,6 +31,6 @@ SOURCE = Source(
         traps=("answers are spellings, not votes", "validation is a benchmark"),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=WithOptions(parse_document_vqa, VqaOptions(answers="first"), image_keys=("image",)),
+    parse=WithOptions(OrConversation(parse_document_vqa), VqaOptions(answers="first"), image_keys=("image",)),
     image_roots=("",),
 )

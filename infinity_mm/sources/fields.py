@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infinity_mm.record import Message
+from infinity_mm.record import IMAGE_TOKEN, Message
 from infinity_mm.sources.answers import DESCRIBE, SHORT, answer_texts, choose, first
 from infinity_mm.sources.base import ImageRef, Quarantine, Sample
-from infinity_mm.sources.chats import chat_sample, key_text
+from infinity_mm.sources.chats import chat_sample, key_text, other_fields
 from infinity_mm.sources.conversation import one_turn, pairs_to_turns, place_images, read_images, read_turns
 from infinity_mm.sources.options import QuestionOptions, VqaOptions
 from infinity_mm.sources.pictures import embedded_or
@@ -36,7 +36,7 @@ def finish(
     assert not isinstance(messages, Quarantine)
     assert not isinstance(images, Quarantine)
     placed, notes = place_images(messages, len(images))
-    kept = {name: row[name] for name in extra if row.get(name) is not None}
+    kept = other_fields({name: row.get(name) for name in extra}, ())
     return Sample(source_id=key, messages=placed, images=images, extra=kept, notes=notes)
 
 
@@ -57,7 +57,14 @@ def parse_docowl(row: Mapping[str, Any]) -> Sample | Quarantine:
     """mPLUG-DocOwl's form: `messages` of role/content turns, `image` a list, ``<|image|>`` in the text."""
     if "messages" not in row:
         return Quarantine("missing_field", f"expected messages, got keys {sorted(row)}", native_key(row))
-    return finish(row, read_turns(row["messages"]), read_images(row.get("image")), ("task_name", "dataset_name"))
+    messages, images = read_turns(row["messages"]), read_images(row.get("image"))
+    if images == () and not isinstance(messages, Quarantine):
+        # Here the token is never a literal: the structure filter must see that it has no picture.
+        messages = tuple(
+            message.model_copy(update={"content": message.content.replace("<|image|>", IMAGE_TOKEN)})
+            for message in messages
+        )
+    return finish(row, messages, images, tuple(other_fields(row, ("id", "image", "messages"))))
 
 
 def parse_cauldron(row: Mapping[str, Any]) -> Sample | Quarantine:
@@ -82,8 +89,8 @@ def parse_webdataset(row: Mapping[str, Any]) -> Sample | Quarantine:
     images = tuple(ImageRef(data=data, uri=name) for name, data in members)
     if not images and read_images(tree.get("image")) != ():
         return Quarantine("missing_image", "the json member names a picture; the sample has none, or an empty one", key)
-    kept = ("source", "ram++_tags", "ram++_tags_score", "phash", "qw2vl_loss", "instruction label", "score")
-    return finish(tree, read_turns(tree["conversations"]), images, kept, source_id=key)
+    kept = other_fields(tree, ("id", "image", "conversations"))
+    return finish(tree, read_turns(tree["conversations"]), images, tuple(kept), source_id=key)
 
 
 def parse_text_turns(row: Mapping[str, Any]) -> Sample | Quarantine:
@@ -91,8 +98,8 @@ def parse_text_turns(row: Mapping[str, Any]) -> Sample | Quarantine:
     name = next((name for name in ("conversations", "messages", "chosen") if row.get(name) is not None), None)
     if name is None:
         return Quarantine("missing_field", f"expected conversations or chosen, got keys {sorted(row)}", native_key(row))
-    kept = ("label", "langdetect", "source", "reward", "task_category", "rejected")
-    return finish(row, read_turns(row[name]), (), kept)
+    kept = other_fields(row, ("id", name, "prompt") if name == "chosen" else ("id", name))
+    return finish(row, read_turns(row[name]), (), tuple(kept))
 
 
 def question_of(row: Mapping[str, Any], key: str) -> str | Quarantine:
@@ -101,6 +108,21 @@ def question_of(row: Mapping[str, Any], key: str) -> str | Quarantine:
     if not isinstance(question, str) or not question.strip():
         return Quarantine("missing_field", f"question: expected text, got {question!r:.80}", key)
     return question
+
+
+def with_annotation(row: Mapping[str, Any]) -> Mapping[str, Any] | Quarantine:
+    """Return a question with the fields of its annotation, where it came in two halves; other rows as they are."""
+    if "annotation" not in row:
+        return row
+    annotation, key = row["annotation"], native_key(row, "question_id")
+    if not isinstance(annotation, Mapping):
+        return Quarantine("unjoined_annotation", f"question {key} has no annotation", key)
+    if "question" not in row:
+        asked = native_key(annotation, "question_id")
+        return Quarantine(
+            "unjoined_annotation", f"annotation of question {asked!r}: the file has no such question", asked
+        )
+    return {**annotation, **row}
 
 
 def answered(

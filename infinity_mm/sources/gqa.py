@@ -10,6 +10,7 @@ from pydantic import Field
 from infinity_mm.sources.answers import SHORT, first
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.chats import key_text
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
@@ -28,14 +29,15 @@ class GqaOptions(QuestionOptions):
 def parse(row: Mapping[str, Any], options: GqaOptions) -> Sample | Quarantine:
     """One word or one sentence; the question id is the key of the row in its file."""
     image = key_text(row.get("imageId"))
-    images = embedded_or(row.get("image"), f"{image}.jpg" if image else None)
+    named = row.get("image") if isinstance(row.get("image"), str) else None  # in LAVIS' lists
+    images = embedded_or(row.get("image"), f"{image}.jpg" if image else named)
     if not images:
         return Quarantine("missing_field", f"imageId: expected text, got {row.get('imageId')!r:.80}")
     word = options.answers == "word"
     answer = first(row.get("answer" if word else "fullAnswer"))
     sentences = (SHORT,) if word else ()
     extra = {"fullAnswer": row.get("fullAnswer"), "types": row.get("types")}
-    return answered(row, answer, images, native_key(row, KEY, "id"), options, sentences, extra)
+    return answered(row, answer, images, native_key(row, KEY, "id", "question_id"), options, sentences, extra)
 
 
 SOURCE = Source(
@@ -48,6 +50,7 @@ SOURCE = Source(
         paper_size={"infimm": "471k"},
         stages={"infimm": ("MTT",)},
         hub_ids=("lmms-lab/GQA",),
+        hub_is_root=False,
         urls=(
             "https://cs.stanford.edu/people/dorarad/gqa/download.html",
             "https://downloads.cs.stanford.edu/nlp/data/gqa/{questions1.2,images}.zip",
@@ -58,10 +61,11 @@ SOURCE = Source(
         unique_ids=True,
         traps=(
             "question ids are texts with leading zeros",
+            "the hub copy holds questions and pictures in separate tables: use the publisher's files",
             "answer is a word, fullAnswer a sentence: the word is trained on",
         ),
     ),
     reader=RowFiles(lines=False),
-    parse=WithOptions(parse, GqaOptions(), image_keys=("imageId",)),
+    parse=WithOptions(OrConversation(parse), GqaOptions(), image_keys=("imageId",)),
     image_roots=("images", "images.zip", ""),
 )

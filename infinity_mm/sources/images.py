@@ -15,6 +15,8 @@ from infinity_mm.fs import Location
 from infinity_mm.sources.base import ImageRef, Quarantine
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
+#: Suffixes that pictures are saved under, whatever they are.
+_SUFFIXES = frozenset(("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff"))
 #: A path that leads through an archive: the archive, and the name of a member.
 _THROUGH = re.compile(r"(.+?\.(?:zip|tar))/(.+)")
 
@@ -51,18 +53,21 @@ class ImageStore:
     def find(self, reference: ImageRef) -> tuple[ImageRef, bytes] | Quarantine:
         """Return the picture and the reference under the name that it has here, or why there is none.
 
-        Of several names the first that exists counts; what is wrong with it is no reason to try the next.
+        Of several names the first that exists counts; what is wrong with it is no reason to try the next. Where none
+        does, the fault is that of the first.
         """
-        absent: list[str] = []
+        absent: Quarantine | None = None
         for path in (reference.path, *reference.alternatives):
             tried = replace(reference, path=path, alternatives=())
             data = self.resolve(tried)
             if not isinstance(data, Quarantine):
                 return tried, data
-            if data.reason != "missing_image":
+            if data.reason not in ("missing_image", "unsafe_path"):
                 return data
-            absent.append(data.detail)
-        return Quarantine("missing_image", "; ".join(absent))
+            absent = absent or data
+        assert absent is not None
+        others = f"; nor under its other names, {', '.join(reference.alternatives)}" if reference.alternatives else ""
+        return replace(absent, detail=absent.detail + others)
 
     def resolve(self, reference: ImageRef) -> bytes | Quarantine:
         """Return the picture's bytes under its first name, or why there are none."""
@@ -72,26 +77,42 @@ class ImageStore:
             if self._downloads is not None:
                 return self._downloads(reference)
             return Quarantine("download_failed", f"{reference.url} was not downloaded")
-        name = (reference.path or "").replace("\\", "/")
-        name = self._relative(name)
+        name = self._relative(reference.path.replace("\\", "/"))
         while name.startswith("./"):
             name = name[2:]
-        if not name or name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/") or "\0" in name:
+        if not name or ".." in unquote(name).split("/") or "\0" in name:
             return Quarantine("unsafe_path", f"expected a path below the root, got {reference.path!r}")
+        if name.startswith("/") or _DRIVE.match(name):
+            return self._foreign(name)
         for candidate in dict.fromkeys((name, unquote(name))):
-            if ".." in candidate.split("/"):
-                return Quarantine("unsafe_path", f"expected a path below the root, got {reference.path!r}")
-            for image_root in self._image_roots:
-                data = self._read(image_root, candidate)
-                if data is not None:
-                    return data
+            data = self._anywhere(candidate)
+            if data is not None:
+                return data
         for image_root in self._image_roots:
-            found = self._read_any_case(image_root, name)
+            found = self._read_similar(image_root, name)
             if found is not None:
                 return found
         places = ", ".join(repr(place or ".") for place in self._image_roots)
         problems = "".join(f"; {problem}" for problem in self.problems())
         return Quarantine("missing_image", f"{name} is in none of {places} below {self._root}{problems}")
+
+    def _anywhere(self, name: str) -> bytes | Quarantine | None:
+        """Return the content of the first file or member of this very name in the image roots."""
+        for image_root in self._image_roots:
+            data = self._read(image_root, name)
+            if data is not None:
+                return data
+        return None
+
+    def _foreign(self, name: str) -> bytes | Quarantine:
+        """Look for an absolute path of another machine by what it ends with, at least a folder and a file of it."""
+        steps = [step for step in name.split("/")[1:] if step]
+        for start in range(len(steps) - 1):
+            data = self._anywhere("/".join(steps[start:]))
+            if data is not None:
+                return data
+        tried = f"; nor does a folder below {self._root} hold its last parts" if len(steps) > 1 else ""
+        return Quarantine("unsafe_path", f"expected a path below the root, got {name!r}{tried}")
 
     def problems(self) -> list[str]:
         """Return what is wrong with the archives, so that pictures may be missing in them."""
@@ -136,20 +157,39 @@ class ImageStore:
         archive = self._through[path]
         return None if archive is None else archive.read(found[2])
 
-    def _read_any_case(self, image_root: str, name: str) -> bytes | Quarantine | None:
-        """Look for the name in other letter case: several corpora were unpacked where case does not matter."""
+    def _read_similar(self, image_root: str, name: str) -> bytes | Quarantine | None:
+        """Look for the name in other letter case, then with another picture suffix.
+
+        Several corpora were unpacked where case does not matter; downloaders save GIF files as .jpg and the reverse.
+        """
         if is_archive_root(image_root):
             return None
-        folder, _, base = (f"{image_root}/{name}" if image_root else name).rpartition("/")
-        if folder not in self._listings:
-            listing: dict[str, list[str]] = {}
-            for file in (self._root / folder).files():
-                listing.setdefault(file.lower(), []).append(file)
-            self._listings[folder] = listing
-        found = self._listings[folder].get(base.lower(), [])
+        *folders, base = (f"{image_root}/{name}" if image_root else name).split("/")
+        here = ""
+        for folder in filter(None, folders):
+            same = self._listed(here, folders=True).get(folder.lower(), [])
+            if len(same) != 1 and folder not in same:
+                return None
+            here = "/".join(filter(None, (here, folder if folder in same else same[0])))
+        listing = self._listed(here)
+        found = listing.get(base.lower(), [])
+        stem, dot, suffix = base.lower().rpartition(".")
+        if not found and dot and suffix in _SUFFIXES:
+            found = [file for other in sorted(_SUFFIXES) for file in listing.get(f"{stem}.{other}", [])]
         if len(found) > 1:
             return Quarantine("ambiguous_image", f"{name} could be any of {found}")
-        return (self._root / folder / found[0]).read_bytes() if found else None
+        return (self._root / here / found[0]).read_bytes() if found else None
+
+    def _listed(self, folder: str, folders: bool = False) -> dict[str, list[str]]:
+        """Return the names in a folder by their lower-case form."""
+        key = f"{folder}/" if folders else folder
+        if key not in self._listings:
+            place = self._root / folder if folder else self._root
+            listing: dict[str, list[str]] = {}
+            for name in place.folders() if folders else place.files():
+                listing.setdefault(name.lower(), []).append(name)
+            self._listings[key] = listing
+        return self._listings[key]
 
     def _open(self, image_root: str) -> tuple[tuple[Archive, str], ...]:
         if image_root not in self._archives:

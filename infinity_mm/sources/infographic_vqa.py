@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infinity_mm.sources.base import Card, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import parse_document_vqa
 from infinity_mm.sources.options import VqaOptions, WithOptions
@@ -25,6 +26,6 @@ SOURCE = Source(
         traps=("one column is named operation/reasoning",),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=WithOptions(parse_document_vqa, VqaOptions(answers="first"), image_keys=("image",)),
+    parse=WithOptions(OrConversation(parse_document_vqa), VqaOptions(answers="first"), image_keys=("image",)),
     image_roots=("",),
 )

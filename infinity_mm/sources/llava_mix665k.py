@@ -16,6 +16,7 @@ SOURCE = Source(
         paper_size={"infimm": "665k"},
         stages={"infimm": ("IFT",)},
         hub_ids=("liuhaotian/LLaVA-Instruct-150K",),
+        hub_is_root=False,
         urls=("https://github.com/haotian-liu/LLaVA",),
         files=("llava_v1_5_mix665k.json",),
         access="open",

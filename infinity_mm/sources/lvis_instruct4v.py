@@ -16,6 +16,7 @@ SOURCE = Source(
         paper_size={"infinity-mm": "223K"},
         stages={"infinity-mm": ("2", "4")},
         hub_ids=("X2FD/LVIS-Instruct4V",),
+        hub_is_root=False,
         urls=("https://github.com/X2FD/LVIS-INSTRUCT4V",),
         files=("lvis_instruct4v_*.json",),
         access="open",

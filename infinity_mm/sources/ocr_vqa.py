@@ -9,6 +9,7 @@ from typing import Any
 from infinity_mm.sources.answers import SHORT
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import pairs_to_turns
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import finish, native_key
@@ -54,6 +55,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(lines=False),
-    parse=WithOptions(parse, QuestionOptions(group_by_image=True), lists=("questions", "answers")),
+    parse=WithOptions(OrConversation(parse), QuestionOptions(group_by_image=True), lists=("questions", "answers")),
     image_roots=("images", ""),
 )

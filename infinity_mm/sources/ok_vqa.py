@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import QuestionsAndAnnotations
 from infinity_mm.sources.fields import parse_joined_vqa
@@ -27,6 +28,7 @@ SOURCE = Source(
         paper_size={"infimm": "9k"},
         stages={"infimm": ("MTT",)},
         hub_ids=("HuggingFaceM4/OK-VQA", "lmms-lab/OK-VQA"),
+        hub_is_root=False,
         urls=("https://okvqa.allenai.org/download.html",),
         files=("OpenEnded_mscoco_*_questions.json", "mscoco_*_annotations.json"),
         access="open",
@@ -35,6 +37,6 @@ SOURCE = Source(
         traps=("answer is stemmed, raw_answer is what was typed", "answers come in pairs"),
     ),
     reader=OrTables(QuestionsAndAnnotations()),
-    parse=WithOptions(parse, VqaOptions(), image_keys=("image_id",)),
-    image_roots=("", "train2014", "val2014", "images", "train2014.zip", "val2014.zip"),
+    parse=WithOptions(OrConversation(parse), VqaOptions(), image_keys=("image_id",)),
+    image_roots=("", "train2014", "val2014", "images", "coco", "train2014.zip", "val2014.zip"),
 )

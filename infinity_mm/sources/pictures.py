@@ -17,6 +17,8 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 _DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w=-]+)*;base64,", re.IGNORECASE)
 #: How JPEG, PNG, GIF and WebP begin in base64; what is longer, begins so and has no dot is no path.
 _BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR)[A-Za-z0-9+/=\s]{52,}")
+#: A picture of COCO by its number: of 2014 by its name, of 2017 by its folder.
+_COCO = re.compile(r"(?:^|/)(?:COCO_(train|val)2014_|(train|val)2017/)([0-9]{12})\.jpg$")
 #: Where an object that describes a picture names it, in order of preference, and where it holds its content as text.
 _NAMES = ("path", "image_path", "file_name", "filename", "image", "url", "image_url", "src", "source")
 _CONTENTS = ("bytes", "base64", "data")
@@ -58,7 +60,27 @@ def embedded_or(value: object, path: str | None) -> tuple[ImageRef, ...]:
     found = () if value is None or isinstance(value, str) else read_images(value)
     if isinstance(found, tuple) and any(reference.data is not None for reference in found):
         return found
-    return () if path is None else (ImageRef(path=path),)
+    return () if path is None else (named_picture(path),)
+
+
+def named_picture(path: str) -> ImageRef:
+    """Return the picture of a path; one of COCO also under the names that it has in COCO's other downloads.
+
+    COCO's numbers are those of the same pictures in 2014 and 2017, and belong to either half there; the folders are
+    unpacked with and without ``train2014/``. Only names that say COCO and the year are taken for such.
+    """
+    found = _COCO.search(path)
+    if found is None:
+        return ImageRef(path=path)
+    half, _, number = found.groups()
+    in_2014 = [
+        f"{folder}COCO_{part}2014_{number}.jpg"
+        for part in ([half] if half else ["train", "val"])
+        for folder in (f"{part}2014/", "")
+    ]
+    in_2017 = [f"train2017/{number}.jpg", f"val2017/{number}.jpg", f"{number}.jpg"]
+    names = dict.fromkeys([*in_2014, *in_2017] if half else [*in_2017, *in_2014])
+    return ImageRef(path=path, alternatives=tuple(name for name in names if name != path))
 
 
 def _from_text(text: str) -> tuple[ImageRef, ...] | Quarantine:
@@ -76,9 +98,7 @@ def _from_text(text: str) -> tuple[ImageRef, ...] | Quarantine:
         tree, problem = parse_row(bare.encode("utf-8", "replace"))
         if problem is None:
             return read_images(tree)
-    if bare.startswith("file://"):
-        return (ImageRef(path=bare.removeprefix("file://")),)
-    return (ImageRef(path=text),)
+    return (named_picture(bare.removeprefix("file://")),)
 
 
 def _from_base64(text: str, uri: str = "") -> tuple[ImageRef, ...] | Quarantine:

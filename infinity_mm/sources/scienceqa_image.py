@@ -8,6 +8,7 @@ from typing import Any
 from infinity_mm.sources.answers import LETTER, ask, letter, options
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
 from infinity_mm.sources.conversation import one_turn, read_images
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.lines import KEY
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key, question_of
@@ -57,6 +58,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(lines=False, ignored=("pid_splits*",)),
-    parse=parse,
+    parse=OrConversation(parse),
     image_roots=("", "images"),
 )

@@ -16,6 +16,7 @@ SOURCE = Source(
         paper_size={"infinity-mm": "3.2M"},
         stages={"infinity-mm": ("2",)},
         hub_ids=("Lin-Chen/ShareGPT4V", "OpenGVLab/ShareGPT-4o"),
+        hub_is_root=False,
         urls=("https://github.com/ShareGPT4Omni/ShareGPT4V/blob/master/docs/Data.md",),
         files=("sharegpt4v_*.json", "share-captioner_*.json", "image_caption/*.jsonl"),
         access="open",

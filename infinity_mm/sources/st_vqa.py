@@ -7,6 +7,7 @@ from typing import Any
 
 from infinity_mm.sources.answers import answer_texts, choose
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import answered, native_key
 from infinity_mm.sources.options import VqaOptions, WithOptions
@@ -43,6 +44,6 @@ SOURCE = Source(
         traps=("tasks 1 to 3 repeat the same questions: load one", "letter case of answers matters"),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=WithOptions(parse, VqaOptions(answers="first"), image_keys=("file_path", "image_path")),
+    parse=WithOptions(OrConversation(parse), VqaOptions(answers="first"), image_keys=("file_path", "image_path")),
     image_roots=("train_images", "test_task3_images", "images", ""),
 )

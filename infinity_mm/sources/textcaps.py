@@ -7,7 +7,9 @@ from typing import Any
 
 from infinity_mm.sources.answers import DESCRIBE, first
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.chats import key_text
 from infinity_mm.sources.conversation import one_turn
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.rowfiles import RowFiles
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.pictures import embedded_or
@@ -19,7 +21,10 @@ def parse(row: Mapping[str, Any]) -> Sample | Quarantine:
     caption = first(row.get("caption_str"))  # hub copies have all captions of a picture as a list
     if isinstance(caption, Quarantine):
         return Quarantine("missing_field", f"caption_str: expected text, got {row.get('caption_str')!r:.80}", key)
-    images = embedded_or(row.get("image"), f"{row.get('image_id')}.jpg")
+    image = key_text(row.get("image_id"))
+    images = embedded_or(row.get("image"), f"{image}.jpg" if image else None)
+    if not images:
+        return Quarantine("missing_field", f"image_id: expected text, got {row.get('image_id')!r:.80}", key)
     return Sample(key, one_turn(DESCRIBE, caption, len(images)), images, extra={"image_id": row.get("image_id")})
 
 
@@ -47,6 +52,6 @@ SOURCE = Source(
         ),
     ),
     reader=RowFiles(inside=("data",), lines=False),
-    parse=parse,
+    parse=OrConversation(parse),
     image_roots=("train_images", "images", ""),
 )

@@ -7,18 +7,26 @@ from typing import Any
 
 from infinity_mm.sources.answers import answer_texts, choose
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.chats import key_text
 from infinity_mm.sources.conversation import read_images
+from infinity_mm.sources.copies import OrConversation
+from infinity_mm.sources.families.joined import OrJoined
 from infinity_mm.sources.families.rowfiles import RowFiles
-from infinity_mm.sources.fields import answered, native_key
+from infinity_mm.sources.fields import answered, native_key, with_annotation
 from infinity_mm.sources.options import VqaOptions, WithOptions
 
 
 def parse(row: Mapping[str, Any], options: VqaOptions) -> Sample | Quarantine:
     """One of ten answers; the picture is named by its id, or embedded in hub copies."""
+    joined = with_annotation(row)
+    if isinstance(joined, Quarantine):
+        return joined
+    row = joined
     key = native_key(row, "question_id")
-    images = (
-        read_images(row["image"]) if row.get("image") is not None else (ImageRef(path=f"{row.get('image_id')}.jpg"),)
-    )
+    image = key_text(row.get("image_id"))
+    images = read_images(row.get("image")) or ((ImageRef(path=f"{image}.jpg"),) if image else ())
+    if not images:
+        return Quarantine("missing_field", f"image_id: expected text, got {row.get('image_id')!r:.80}", key)
     extra = {"answers": answer_texts(row.get("answers"), "answer", ())}
     return answered(row, choose(options.answers, row.get("answers"), key), images, key, options, extra=extra)
 
@@ -43,7 +51,7 @@ SOURCE = Source(
         unique_ids=True,
         traps=("train_images holds train and val", "answers carry blanks; ties are common"),
     ),
-    reader=RowFiles(inside=("data",), lines=False),
-    parse=WithOptions(parse, VqaOptions(), image_keys=("image_id",)),
+    reader=OrJoined(RowFiles(inside=("data",), lines=False)),
+    parse=WithOptions(OrConversation(parse), VqaOptions(), image_keys=("image_id",)),
     image_roots=("train_images", "test_images", "images", ""),
 )

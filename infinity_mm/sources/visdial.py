@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -10,9 +11,12 @@ from pydantic import Field
 from infinity_mm.record import IMAGE_TOKEN, Message
 from infinity_mm.sources.answers import DESCRIBE
 from infinity_mm.sources.base import Card, ImageRef, Quarantine, Sample, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.annotations import IndexedDialogs
+from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.fields import native_key
 from infinity_mm.sources.options import Options, WithOptions
+from infinity_mm.sources.pictures import named_picture
 
 
 class VisdialOptions(Options):
@@ -26,9 +30,10 @@ class VisdialOptions(Options):
 
 def parse(row: Mapping[str, Any], options: VisdialOptions) -> Sample | Quarantine:
     """Up to ten rounds; the test set's dialogs end before the round that has no answer."""
-    key, image = native_key(row, "image_id"), row.get("image_id")
-    if isinstance(image, bool) or not isinstance(image, int) or image < 0:
-        return Quarantine("missing_field", f"image_id: expected an integer, got {image!r:.80}", key)
+    key = native_key(row, "image_id")
+    if not key.isdecimal():
+        return Quarantine("missing_field", f"image_id: expected an integer, got {row.get('image_id')!r:.80}", key)
+    image = int(key)
     messages = _messages(row, options)
     if isinstance(messages, Quarantine):
         return Quarantine(messages.reason, messages.detail, key)
@@ -74,7 +79,9 @@ def _picture(split: str, image: int) -> ImageRef:
     """Return where the picture may be: 2018's sets are VisDial's own, all others COCO 2014, from either half."""
     if split.endswith("2018"):
         return ImageRef(path=f"VisualDialog_{split}_{image:012d}.jpg")
-    return ImageRef(path=f"COCO_train2014_{image:012d}.jpg", alternatives=(f"COCO_val2014_{image:012d}.jpg",))
+    train, val = (named_picture(f"COCO_{half}2014_{image:012d}.jpg") for half in ("train", "val"))
+    others = (*train.alternatives[:1], str(val.path), *val.alternatives[:1], *train.alternatives[1:])
+    return replace(train, alternatives=others)
 
 
 SOURCE = Source(
@@ -99,10 +106,10 @@ SOURCE = Source(
             "shares pictures with benchmarks on COCO val2014; val and test are benchmarks",
         ),
     ),
-    reader=IndexedDialogs(),
-    parse=WithOptions(parse, VisdialOptions()),
+    reader=OrTables(IndexedDialogs()),
+    parse=WithOptions(OrConversation(parse), VisdialOptions()),
     image_roots=(
-        "", "train2014", "val2014", "VisualDialog_val2018", "VisualDialog_test2018", "images",
+        "", "train2014", "val2014", "VisualDialog_val2018", "VisualDialog_test2018", "images", "coco",
         "train2014.zip", "val2014.zip", "VisualDialog_val2018.zip", "VisualDialog_test2018.zip",
     ),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.copies import OrConversation
 from infinity_mm.sources.families.either import OrTables
 from infinity_mm.sources.families.joined import CaptionsAndImages
 from infinity_mm.sources.fields import native_key, parse_coco_caption
@@ -40,6 +41,6 @@ SOURCE = Source(
         traps=("rejected and precanned captions are left out, as the official tools do",),
     ),
     reader=OrTables(CaptionsAndImages()),
-    parse=parse,
+    parse=OrConversation(parse),
     image_roots=("", "train", "val", "images"),
 )

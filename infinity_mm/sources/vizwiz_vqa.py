@@ -9,8 +9,10 @@ from pydantic import Field
 
 from infinity_mm.sources.answers import SHORT, UNANSWERABLE, answer_texts, choose
 from infinity_mm.sources.base import Card, Quarantine, Sample, Source
+from infinity_mm.sources.copies import OrConversation
+from infinity_mm.sources.families.joined import OrJoined
 from infinity_mm.sources.families.rowfiles import RowFiles
-from infinity_mm.sources.fields import answered, native_key
+from infinity_mm.sources.fields import answered, native_key, with_annotation
 from infinity_mm.sources.options import VqaOptions, WithOptions
 from infinity_mm.sources.pictures import embedded_or
 
@@ -25,7 +27,11 @@ class VizwizOptions(VqaOptions):
 
 def parse(row: Mapping[str, Any], options: VizwizOptions) -> Sample | Quarantine:
     """By default the majority of the confident answers; unanswerable is written as the prompt spells it."""
-    image = row.get("image") if isinstance(row.get("image"), str) else native_key(row, "question_id", "image_id")
+    joined = with_annotation(row)
+    if isinstance(joined, Quarantine):
+        return joined
+    row = joined
+    image = row.get("image") if isinstance(row.get("image"), str) else native_key(row, "image_id", "question_id")
     images = embedded_or(row.get("image"), image or None)
     if not images:
         return Quarantine("missing_field", f"image: expected a file name, got {row.get('image')!r:.80}")
@@ -58,7 +64,7 @@ SOURCE = Source(
         unique_ids=False,
         traps=("no question id", "unanswerable is the most frequent answer: cap its share in the mixture"),
     ),
-    reader=RowFiles(lines=False),
-    parse=WithOptions(parse, VizwizOptions(answers="confident_vote"), image_keys=("image",)),
+    reader=OrJoined(RowFiles(lines=False)),
+    parse=WithOptions(OrConversation(parse), VizwizOptions(answers="confident_vote"), image_keys=("image",)),
     image_roots=("", "train", "val", "images"),
 )

@@ -8,6 +8,8 @@ from infinity_mm.cli.cards import BEGIN, END
 from infinity_mm.cli.main import COMMANDS, main
 from tests.running import infinity_mm
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
     """Return (exit status, stdout, stderr) of a command run in this process."""
@@ -113,6 +115,9 @@ def test_a_source_says_how_to_get_it_and_how_to_start(capsys):
     assert "sign up and download at" in registered
     assert "--root DIR" in registered
     assert "train2014.zip" in run(capsys, "sources", "vqav2")[1]
+    apart = run(capsys, "sources", "gqa")[1]
+    assert "the pictures are not beside the rows on the hub" in apart
+    assert "--root DIR" in apart
 
 
 def test_the_table_of_a_readme_is_renewed_between_its_markers(capsys, tmp_path):

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from infinity_mm.dedup.banding import choose_bands, recall_at
+from infinity_mm.dedup.kernels.hashing import permutations, shingles, signatures
+from infinity_mm.dedup.kernels.normal import from_token_texts
 from infinity_mm.dedup.lsh import band_keys, candidate_pairs
-from infinity_mm.dedup.params import DedupParams, SignatureParams
-from infinity_mm.dedup.signature import minhashes, shingle_hashes
+from infinity_mm.dedup.params import DedupParams
 
 from .rows import WORDS
 
@@ -38,32 +39,32 @@ def test_a_recall_out_of_reach_is_refused_with_what_to_do():
 
 def test_planted_pairs_at_the_threshold_are_proposed():
     rng = random.Random(1)
-    near, params = [], SignatureParams()
+    near: list[bytes] = []
     while len(near) < 300:
         base = [rng.choice(WORDS) for _ in range(150)]
         other = list(base)
         for place in rng.sample(range(150), 5):
             other[place] = rng.choice(WORDS)
-        one, two = (set(shingle_hashes(words, 5).tolist()) for words in (base, other))
+        one, two = ({tuple(words[start : start + 5]) for start in range(146)} for words in (base, other))
         if 0.7 <= len(one & two) / len(one | two) <= 0.75:
-            near += [shingle_hashes(base, 5), shingle_hashes(other, 5)]
-    signatures = np.stack(minhashes(near, params))
-    pairs = {tuple(pair) for pair in candidate_pairs(signatures, *choose_bands(128, 0.7, 0.999)).tolist()}
-    found = sum((2 * n, 2 * n + 1) in pairs for n in range(len(near) // 2))
-    assert found / (len(near) / 2) >= 0.99
+            near += [" ".join(words).encode() for words in (base, other)]
+    found = signatures(*shingles(from_token_texts(near), 5), *permutations(128, 1))
+    pairs = {tuple(pair) for pair in candidate_pairs(found, *choose_bands(128, 0.7, 0.999)).tolist()}
+    proposed = sum((2 * n, 2 * n + 1) in pairs for n in range(len(near) // 2))
+    assert proposed / (len(near) / 2) >= 0.99
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_candidates_are_the_pairs_that_share_a_band(seed, count):
-    signatures = np.random.default_rng(seed).integers(0, 3, (count, 6), dtype=np.uint32)
+    drawn = np.random.default_rng(seed).integers(0, 3, (count, 6), dtype=np.uint32)
     expected = [
         [i, j]
         for i in range(count)
         for j in range(i + 1, count)
-        if any((signatures[i, b : b + 2] == signatures[j, b : b + 2]).all() for b in (0, 2, 4))
+        if any((drawn[i, b : b + 2] == drawn[j, b : b + 2]).all() for b in (0, 2, 4))
     ]
-    assert candidate_pairs(signatures, 3, 2).tolist() == expected
+    assert candidate_pairs(drawn, 3, 2).tolist() == expected
 
 
 def test_band_keys_do_not_depend_on_the_other_rows():

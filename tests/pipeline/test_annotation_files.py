@@ -11,6 +11,8 @@ from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from tests.pipeline.conftest import picture
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 
 def visdial(root):
     turn = {"question": 0, "answer": 1, "gt_index": 0, "answer_options": [0, 1]}
@@ -67,7 +69,7 @@ def test_documented_schemas_from_files_to_books(tmp_path):
     tree = {"name": "annotations", "sources": sources, "dedup": {"mode": "off"}, "partition_rows": 2}
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(tree))
     work = tmp_path / "work"
-    books = run(load_recipe(tmp_path / "r.yaml"), Location.of(work), RunOptions(workers=2, quiet=True)).books
+    books = run(load_recipe(tmp_path / "r.yaml"), Location.of(work), RunOptions(quiet=True)).books
     assert {name: (book.rows, book.kept, book.quarantined) for name, book in books.items()} == {
         "visdial": (3, 2, {"ingest.unexpected_row": 1}),
         "coco_text": (4, 2, {"ingest.missing_field": 1, "ingest.unjoined_annotation": 1}),

@@ -18,7 +18,9 @@ from infinity_mm.recipe import load_recipe
 from infinity_mm.status import read_status
 from infinity_mm.store import Store
 
-QUIET = RunOptions(workers=1, quiet=True)
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
+QUIET = RunOptions(quiet=True)
 ROWS = 6
 
 

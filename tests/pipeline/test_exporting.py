@@ -19,7 +19,9 @@ from infinity_mm.status import read_status
 from infinity_mm.store import Store
 from tests.running import digest_of
 
-QUIET = RunOptions(workers=1, quiet=True)
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
+QUIET = RunOptions(quiet=True)
 SOURCES = {"llava_mix665k": 20, "infinity_instruct": 20}
 
 

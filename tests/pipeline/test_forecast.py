@@ -7,7 +7,9 @@ from infinity_mm.pipeline.forecast import forecast
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 
-OPTIONS = RunOptions(workers=1, quiet=True)
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
+OPTIONS = RunOptions(quiet=True)
 
 
 def test_a_pilot_counts_every_row_and_scales_what_it_kept(write_recipe, tmp_path):

@@ -18,7 +18,9 @@ from infinity_mm.recipe import SourceUse
 from infinity_mm.sources.catalogue import load
 from infinity_mm.store import Store
 
-OPTIONS = RunOptions(workers=1, quiet=True)
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
+OPTIONS = RunOptions(quiet=True)
 ROWS = 60
 
 

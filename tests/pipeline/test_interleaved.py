@@ -20,6 +20,8 @@ from tests.download.server import reply
 from tests.pipeline.conftest import picture
 from tests.sources.families.test_img2dataset import write as write_shard
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 HOST = "127.0.0.1"
 POLICY = {"allow_hosts": [HOST], "retries": 0, "per_host_concurrency": 4, "idle_timeout": 2.0}
 
@@ -91,7 +93,7 @@ def do(tmp_path, sources, *overrides):
         "export": [{"name": "pq", "format": "parquet"}, {"name": "wds", "format": "webdataset"}],
     }  # fmt: skip
     (tmp_path / "pt.yaml").write_text(yaml.safe_dump(tree))
-    options = RunOptions(workers=1, quiet=True)
+    options = RunOptions(quiet=True)
     return run(load_recipe(tmp_path / "pt.yaml", overrides), Location.of(tmp_path / "work"), options)
 
 
@@ -178,7 +180,7 @@ def test_what_img2dataset_has_downloaded_is_ingested_without_a_request_from_sche
     root = tmp_path / "downloaded"
     write_shard(root, "webdataset")
     use = SourceUse(name="laion_2b_en", root=Location.of(root).uri, max_quarantined=1.0)
-    manifest = ingest_only(use, Location.of(tmp_path / "work"), RunOptions(workers=1, quiet=True))
+    manifest = ingest_only(use, Location.of(tmp_path / "work"), RunOptions(quiet=True))
     books = manifest.books["laion_2b_en"]
     assert (books.rows, books.kept) == (6, 2)
     assert books.quarantined == {

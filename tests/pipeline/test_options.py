@@ -13,6 +13,8 @@ from infinity_mm.recipe import SourceUse
 from tests.pipeline.conftest import picture
 from tests.running import digest_of, infinity_mm
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 
 def write_vqa(root, questions):
     """Write a VQA set of (question id, image id, answers or None); picture 2n is picture 2n+1, 9 is missing, question 50 is nobody's."""

@@ -12,6 +12,8 @@ from tests.download.server import reply
 from tests.pipeline.conftest import picture
 from tests.sources.own.making import lines, pictures
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 HOST = "127.0.0.1"
 
 
@@ -52,7 +54,7 @@ def test_own_data_of_two_families_in_one_recipe(web, tmp_path):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(tree))
     recipe = load_recipe(tmp_path / "mine.yaml")
     assert [use.urls for use in recipe.sources] == [True, True]
-    manifest = run(recipe, Location.of(tmp_path / "work"), RunOptions(workers=2, quiet=True))
+    manifest = run(recipe, Location.of(tmp_path / "work"), RunOptions(quiet=True))
     pairs, chats = manifest.books["my_pairs"], manifest.books["my_chats"]
     assert (pairs.rows, pairs.kept, pairs.quarantined) == (4, 3, {"ingest.download_failed": 1})
     assert (chats.rows, chats.kept) == (4, 2)
@@ -71,7 +73,7 @@ def test_another_map_is_made_anew_with_the_same_ids(tmp_path):
 
     def ingest(**columns):
         use = SourceUse(name="my_set", root=Location.of(tmp_path / "d").uri, family="text_only", map=columns)
-        manifest = ingest_only(use.checked(), work, RunOptions(workers=1, quiet=True))
+        manifest = ingest_only(use.checked(), work, RunOptions(quiet=True))
         (part,) = Store(work).at("records/my_set").files()
         record = Store(work).read(f"records/my_set/{part}").to_pylist()[0]
         made = {stage.name: stage.made for stage in manifest.stages}["ingest"]

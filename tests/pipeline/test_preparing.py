@@ -20,6 +20,8 @@ from infinity_mm.recipe import Recipe, SourceUse, load_recipe
 from infinity_mm.sources.catalogue import load
 from infinity_mm.store import Store
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 
 def recipe(*names: str, licenses: str) -> Recipe:
     uses = tuple(SourceUse(name=name, root="file:///nowhere") for name in names)
@@ -82,7 +84,7 @@ def test_rows_with_licences_of_their_own_are_judged_one_by_one(tmp_path):
 @pytest.mark.slow
 def test_a_run_says_which_sources_it_left_out(write_recipe, tmp_path):
     path = write_recipe(sources=("infinity_instruct", "docdownstream"), limit=20, licenses="permissive", export=[])
-    manifest = run(load_recipe(path), Location.of(tmp_path / "work"), RunOptions(workers=1, quiet=True))
+    manifest = run(load_recipe(path), Location.of(tmp_path / "work"), RunOptions(quiet=True))
     assert list(manifest.books) == ["docdownstream"]
     assert manifest.refused["infinity_instruct"].startswith("CC-BY-SA-4.0 is not permissive")
     assert json.loads((tmp_path / "work/manifest.json").read_text())["refused"] == manifest.refused

@@ -9,11 +9,13 @@ from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from tests.running import SMALL, digest_of
 
+pytestmark = pytest.mark.usefixtures("shared_ray")
+
 ALL = (
     "llava_cc3m_595k", "coco_caption", "vqav2", "llava_mix665k", "docdownstream", "docmatix", "llava_onevision",
     "infinity_mm", "infinity_instruct",
 )  # fmt: skip
-QUIET = RunOptions(workers=2, quiet=True)
+QUIET = RunOptions(quiet=True)
 
 
 def run_in(recipe, folder, *overrides, options=QUIET):

@@ -58,7 +58,7 @@ def test_an_index_that_names_no_text_says_so(tmp_path, place):
 
 
 def test_a_text_that_cannot_be_read_leaves_the_others_where_they_are(tmp_path):
-    content = json.dumps(dialogs([{"question": 0, "answer": 0}, {"question": 1, "answer": 1}])).replace('"a0"', "NaN")
+    content = json.dumps(dialogs([{"question": 0, "answer": 0}, {"question": 1, "answer": 1}])).replace('"a0"', "nul")
     turns = rows_of(IndexedDialogs(), tmp_path, content)[0][1]["dialog"]
     assert turns == [{"question": "q0", "answer": {"index": 0, "of": 3}}, {"question": "q1", "answer": "a1"}]
 
@@ -118,7 +118,7 @@ def test_instances_without_a_picture_are_told(tmp_path):
 
 
 def test_an_instance_or_a_picture_that_cannot_be_read_costs_itself(tmp_path):
-    content = json.dumps(marked()).replace('"utf8_string": "c"', '"utf8_string": NaN').replace('{"id": 3}', "[3]")
+    content = json.dumps(marked()).replace('"utf8_string": "c"', '"utf8_string": nul').replace('{"id": 3}', "[3]")
     found = rows_of(ImagesAndInstances(), tmp_path, content)
     assert [(locator, reason) for locator, _, reason in found] == [
         ("anns=12", "malformed_json"),

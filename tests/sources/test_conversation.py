@@ -92,5 +92,11 @@ def test_votes_are_stripped_and_ties_go_to_the_first_given():
 def test_letters():
     assert letter(["x", "y"], 1) == "B"
     assert options(["x", "y"]) == "A. x\nB. y"
-    for choices, index in ((["x"], 1), (["x"], -1), (["x"], "0"), (["x"], True), (None, 0), ([], 0)):
+    for choices, index in ((["x"], 1), (["x"], -1), (["x"], "x"), (["x"], True), (None, 0), ([], 0)):
         assert isinstance(letter(choices, index), Quarantine)
+
+
+def test_who_answers_may_be_any_model_by_name():
+    for name in ("gpt", "chatgpt", "bing", "bard", "model", "GPT-4o", "claude"):
+        turns = read_turns([{"from": "human", "value": "q"}, {"from": name, "value": "a"}])
+        assert [turn.role for turn in turns] == ["user", "assistant"], name

@@ -91,11 +91,19 @@ def test_what_stands_before_a_break_is_kept(tmp_path, content, whole):
 
 
 def test_a_broken_element_costs_itself_alone(tmp_path):
-    found, broken = cut_up(tmp_path, b'\xef\xbb\xbf[1, NaN, {"a": "\xff"}, "\\ud800", {"a" 1}, , [2]]')
+    found, broken = cut_up(tmp_path, b'\xef\xbb\xbf[1, nul, {"a": "\xff"}, "\\ud800", {"a" 1}, , [2]]')
     assert not broken
     assert [problem is None for _, problem in (parse_row(text) for _, _, text in found)] == [
         True, False, False, False, False, False, True,
     ]  # fmt: skip
+
+
+def test_what_python_writes_for_missing_floats_is_null_and_nothing_else_is_forgiven():
+    row = {"image": float("nan"), "text": 'a "NaN" \\ Infinity', "scores": [float("inf"), -float("inf"), 1.5]}
+    read = {"image": None, "text": row["text"], "scores": [None, None, 1.5]}
+    assert parse_row(json.dumps(row).encode()) == (read, None)
+    for broken in (b'{"a": NaN,}', b'{"a": NaN} {', b'{"a": NaN, "b": "\\ud83d"}', b'{"a": NaN, "b": "\xff"}', b"NaN"):
+        assert parse_row(broken)[1] is not None
 
 
 def test_a_bottomless_row_is_told_apart_and_not_parsed(tmp_path):

@@ -153,3 +153,10 @@ def test_documents_of_another_form_have_a_reason(row, reason, detail):
 
 def test_a_document_without_pictures_is_a_document():
     assert isinstance(matched(mmc4(["a."])), Sample)
+
+
+def test_the_token_of_obelics_goes_wherever_it_stands():
+    text = "one END_OF_DOCUMENT_TOKEN_TO_BE_REPLACED\n\nEND_OF_DOCUMENT_TOKEN_TO_BE_REPLACED\n\ntwo"
+    sample = parse_parallel_lists({"images": [None], "texts": [text], "metadata": None, "general_metadata": None})
+    assert [message.content for message in sample.messages] == ["one\n\ntwo"]
+    assert "end_of_document_removed" in sample.notes

@@ -56,8 +56,8 @@ def test_one_broken_element_of_an_array_costs_its_own_row(tmp_path):
     rows = [
         "null",
         '{"id": 1}',
-        '{"id": NaN}',
-        '{"id": NaN}',
+        '{"id": nul}',
+        '{"id": nul}',
         '{"id": ' + "[" * 300 + "]" * 300 + "}",
         '{"id": 2}',
         "{bad",
@@ -275,7 +275,7 @@ def test_captions_before_a_cut_are_kept_and_a_broken_one_costs_itself(tmp_path):
         "annotations": [{"image_id": 7, "caption": c} for c in ("a", "b", "c")],
     }
     whole = json.dumps(tree)
-    (tmp_path / "captions.json").write_text(whole.replace('"a"', "NaN")[:-10])
+    (tmp_path / "captions.json").write_text(whole.replace('"a"', "nul")[:-10])
     found = same_for_all_sizes(CaptionsAndImages(), tmp_path, ("*.json",))
     assert [f[5] for f in found] == ["malformed_json", None, "malformed_json"]
     assert found[1][4]["image"]["file_name"] == "7.jpg"
@@ -285,7 +285,7 @@ def test_captions_before_a_cut_are_kept_and_a_broken_one_costs_itself(tmp_path):
 
 def test_answers_without_questions_are_an_error_and_the_subtype_may_stand_anywhere(tmp_path):
     (tmp_path / "v2_mscoco_val2014_annotations.json").write_text(
-        '{"annotations": [{"question_id": 1}, {"question_id": NaN}]}'
+        '{"annotations": [{"question_id": 1}, {"question_id": nul}]}'
     )
     with pytest.raises(SourceError, match="no file of questions"):
         rows_of(QuestionsAndAnnotations(), tmp_path, 10, ("*.json",))

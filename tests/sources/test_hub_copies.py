@@ -83,6 +83,67 @@ def test_copies_as_json_lines_under_any_suffix(tmp_path, name, suffix):
     assert isinstance(source.parse(rows[0]), Sample)
 
 
+#: Sets with a layout of their own that are also passed on as finished conversations.
+CONVERTED = (
+    "a_okvqa", "coco_caption", "coco_text", "docvqa", "gqa", "infographic_vqa", "ocr_vqa", "ok_vqa", "scienceqa_image",
+    "st_vqa", "textcaps", "textvqa", "visdial", "vizwiz_caption", "vizwiz_vqa", "vqav2",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_conversations_are_read_as_such_whatever_the_set(tmp_path, name):
+    llava = {"id": 7, "image": "a.png", "conversations": TURNS, "image_wh": [[32, 32]]}
+    cauldron = {"images": [IMAGE], "texts": [{"user": "q", "assistant": "a", "source": name}]}
+    source, made = load(name), {}
+    for copy in ("llava", "cauldron"):
+        root = tmp_path / copy
+        root.mkdir()
+        (root / "a.png").write_bytes(png(3))
+        if copy == "llava":
+            lines(root / "set_train_10k.jsonl", llava)
+        else:
+            pq.write_table(pa.Table.from_pylist([cauldron]), root / "train-00000-of-00001.parquet")
+        where = Location.of(root)
+        plan = source.reader.plan(where, source.card.files, Location.of(tmp_path / "prepared"), 10)
+        (raw,) = (raw for split in plan.splits for raw in source.reader.read(where, split))
+        made[copy] = Ingestor(source, ImageStore(where, source.image_roots), ImageLimits()).interpret("f", raw)
+    for result in made.values():
+        assert isinstance(result, Made), result
+        assert [message["content"] for message in result.record["messages"]] == ["<image>\nq", "a"]
+        assert result.record["category"] == source.card.category
+    assert {copy: result.record["source_id"] for copy, result in made.items()} == {"llava": "7", "cauldron": ""}
+    assert json.loads(made["llava"].record["extra"]) == {"image_wh": [[32, 32]]}
+    assert json.loads(made["cauldron"].record["extra"]) == {"source": name}
+
+
+def test_one_object_is_a_row_unless_it_is_keyed_or_wraps_its_rows(tmp_path):
+    row = {"question_id": "7", "question": "q?", "answers": ["a"]}
+    for name, tree, rows in (
+        ("row.jsonl", row, [row]),
+        ("row.json", row, [row]),
+        ("keyed.json", {"7": row}, [row | {"__key__": "7"}]),
+        ("wrapped.jsonl", {"data": [row, row], "version": 1}, [row, row]),
+    ):
+        (tmp_path / name).write_text(json.dumps(tree))
+        source, where = load("textvqa"), Location.of(tmp_path)
+        plan = source.reader.plan(where, (name,), where / ".prepared", 10)
+        assert [raw.row for split in plan.splits for raw in source.reader.read(where, split)] == rows, name
+
+
+@pytest.mark.parametrize("name", ["textvqa", "vizwiz_vqa"])
+def test_questions_and_annotations_of_a_conversion_are_joined(tmp_path, name):
+    asked = [{"question": "q", "image_id": "a", "question_id": n} for n in (0, 1)]
+    answered = [{"question_id": 0, "answers": [{"answer": "x"}]}, {"question_id": 7, "answers": []}]
+    (tmp_path / "train_questions_vqa_format.json").write_text(json.dumps({"questions": asked}))
+    (tmp_path / "train_annotations_vqa_format.json").write_text(json.dumps({"annotations": answered}))
+    source, where = load(name), Location.of(tmp_path)
+    plan = source.reader.plan(where, source.card.files, where / ".prepared", 10)
+    samples = [source.parse(raw.row) for split in plan.splits for raw in source.reader.read(where, split)]
+    assert samples[0].messages[-1].content == "x"
+    assert [lost.reason for lost in samples[1:]] == ["unjoined_annotation", "unjoined_annotation"]
+    assert [lost.source_id for lost in samples[1:]] == ["1", "7"]
+
+
 def test_published_names_go_before_tables(tmp_path):
     root = Location.of(tmp_path)
     pq.write_table(pa.table({"question": ["q"]}), tmp_path / "a.parquet")

@@ -68,7 +68,7 @@ def test_the_last_round_of_a_test_dialog_is_left_out():
 @pytest.mark.parametrize(
     ("changed", "reason", "told"),
     [
-        ({"image_id": "9"}, "missing_field", "image_id: expected an integer"),
+        ({"image_id": "x"}, "missing_field", "image_id: expected an integer"),
         ({"image_id": True}, "missing_field", "image_id"),
         ({"image_id": -1}, "missing_field", "image_id"),
         ({"dialog": None}, "missing_field", "dialog: expected a list"),

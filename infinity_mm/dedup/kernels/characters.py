@@ -21,6 +21,7 @@ from infinity_mm.text import SEPARATORS, SUPERSCRIPTS, TELLING_ALONE, TELLING_PA
 SIZE = 0x20000
 #: Most characters that one may become.
 GROWTH = 4
+_BLOCK = 256
 
 #: What a character is to the loop.
 KEEP, DIGIT, SEPARATE, PERCENT, SIGN, POINT, LESS, ALONE, NOT_ASCII, CONTROL = range(10)
@@ -46,17 +47,34 @@ def characters() -> Characters:
     """Return the tables; made in a fraction of a second from Python's own Unicode data."""
     becomes = np.full((SIZE, GROWTH), -1, np.int32)
     composing = _composing()
-    for point in range(SIZE):
-        grown = _grown(point, composing)
-        if grown is None:
-            becomes[point, 0] = -2
-        else:
-            becomes[point, : len(grown)] = [ord(c) for c in grown]
+    for block in range(0, SIZE, _BLOCK):
+        if _unchanged(block, composing):
+            becomes[block : block + _BLOCK, 0] = np.arange(block, block + _BLOCK)
+            continue
+        for point in range(block, block + _BLOCK):
+            grown = _grown(point, composing)
+            if grown is None:
+                becomes[point, 0] = -2
+            else:
+                becomes[point, : len(grown)] = [ord(c) for c in grown]
     kind = _kinds()
+    # Digits of unspaced scripts (Thai, Lao ...) are tokens of their own and numbers as well, which a kind cannot say.
+    becomes[
+        [ord(c) for c in re.findall(f"[{UNSPACED}]", "".join(map(chr, np.flatnonzero(kind == DIGIT).tolist())))], 0
+    ] = -2
     byte_kind = kind[:256].copy()
     byte_kind[128:] = NOT_ASCII
     byte_kind[[point for point in range(128) if becomes[point, 0] == -2]] = CONTROL
     return Characters(becomes, kind, _telling(), byte_kind)
+
+
+def _unchanged(block: int, composing: set[int]) -> bool:
+    """True for a block of characters that stay as they are, as most Han characters and Hangul syllables do."""
+    points = range(block, block + _BLOCK)
+    if block < 0x100 or 0xD700 <= block < 0xE000 or not composing.isdisjoint(points):
+        return False
+    text = "".join(map(chr, points))
+    return text.translate(SUPERSCRIPTS) == unicodedata.normalize("NFKC", text) == text.casefold() == text
 
 
 def _grown(point: int, composing: set[int]) -> str | None:
@@ -86,16 +104,11 @@ def _composing() -> set[int]:
 
 def _kinds() -> NDArray[np.uint8]:
     kinds = np.full(SIZE, KEEP, np.uint8)
+    everything = [chr(point) for point in range(SIZE)]
+    kinds[[ord(character) for character in re.findall(f"[{UNSPACED}]", "".join(everything))]] = ALONE
     kinds[[ord(character) for character in SEPARATORS]] = SEPARATE
-    unspaced = re.compile(f"[{UNSPACED}]")
-    for point in range(SIZE):
-        character = chr(point)
-        if character.isspace():
-            kinds[point] = SEPARATE
-        elif re.match(r"\d", character):
-            kinds[point] = DIGIT
-        elif unspaced.match(character):
-            kinds[point] = ALONE
+    kinds[[point for point, character in enumerate(everything) if character.isdecimal()]] = DIGIT
+    kinds[[point for point, character in enumerate(everything) if character.isspace()]] = SEPARATE
     kinds[ord("%")] = PERCENT
     kinds[[ord(c) for c in "-*/"]] = SIGN
     kinds[ord(".")] = POINT

@@ -140,7 +140,8 @@ def _grouped(keys: Hashes, rows: Ints) -> tuple[Ints, Ints]:
     count = 0
     begin = 0
     for slot in range(size):
-        count, groups = _take_groups(keys, rows, order[begin : ends[slot]], found, count, starts, groups)
+        if ends[slot] - begin > 1:
+            count, groups = _take_groups(keys, rows, order[begin : ends[slot]], found, count, starts, groups)
         begin = ends[slot]
     return found[:count], starts[: groups + 1]
 

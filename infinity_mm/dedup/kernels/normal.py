@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +133,16 @@ def _put_in(replaced: dict[int, bytes], out: Bytes, starts: Ints) -> Tokens:
     ends = np.empty(int(begins[-1]) // 2 + len(begins), np.int64)
     _find_tokens(data, begins, first, ends)
     return Tokens(data, begins, first, ends[: first[-1]])
+
+
+def from_token_texts(texts: Sequence[bytes]) -> Tokens:
+    """Return texts that are tokens with one space between them already."""
+    data = np.frombuffer(b"".join([*texts, bytes(_SPARE)]), np.uint8).copy()
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(text) for text in texts], dtype=np.int64)])
+    first = np.zeros_like(starts)
+    ends = np.empty(len(data) // 2 + len(starts), np.int64)
+    _find_tokens(data, starts, first, ends)
+    return Tokens(data, starts, first, ends[: first[-1]])
 
 
 @compiled

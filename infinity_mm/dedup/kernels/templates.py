@@ -4,7 +4,8 @@ A row meets only those kept rows with which it shares a shingle that is rare wit
 as the threshold asks must share one of their first few, in any order of all shingles, and the order taken is from rare
 to frequent. So what the whole template shares is never looked up, and the values that filled it in are.
 Prefix and positional filter: C. Xiao, W. Wang, X. Lin, J. X. Yu, "Efficient Similarity Joins for Near Duplicate
-Detection", WWW 2008. Both are exact: they pass over no pair at or above the threshold.
+Detection", WWW 2008. Longer prefixes of which more must be shared: J. Wang, G. Li, J. Feng, "Can We Beat the Prefix
+Filtering?", SIGMOD 2012. All are exact: they pass over no pair at or above the threshold.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ Places = NDArray[np.int32]
 
 #: Sizes of one class differ by at most this factor; a prefix is as long as the smallest size of a class demands.
 CLASS_WIDTH = 1.01
+#: Shingles by which a prefix is longer at most, each demanding one more that is shared.
+EXTENSION = 16
 _COUNTERS = 1 << 24
 _SLOTS = 1 << 22
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -42,6 +45,8 @@ class Index(NamedTuple):
     lowest: Ints
     #: First and last posting of each chain, -1 for none: int32, shape (2, a power of two).
     chains: Places
+    #: Sets that may hold a shingle by which a prefix is made longer; chains of more frequent ones are too long.
+    frequent: int
 
 
 def settle_large(
@@ -59,7 +64,7 @@ def settle_large(
     lowest = np.full(int(classes[-1]) + 1, longest, np.int64)
     np.minimum.at(lowest, classes, np.arange(longest + 1))
     slots = _power_of_two(16 * (end - begin), _SLOTS)
-    index = Index(counts, classes, lowest, np.full((2, slots), -1, np.int32))
+    index = Index(counts, classes, lowest, np.full((2, slots), -1, np.int32), max(64, (end - begin) // 256))
     _settle(rows, begin, end, rule, index, winners, similarities)
 
 
@@ -81,7 +86,8 @@ def _settle(
 ) -> None:
     ranked = np.empty(len(index.classes), np.uint64)
     in_class = np.zeros(len(index.lowest), np.int64)
-    seen = np.full(end - begin, -1, np.int64)
+    # The last row that each was met by, and how often.
+    seen = np.full((end - begin, 2), -1, np.int32)
     empties = 0
     kept_empty = np.empty(end - begin, np.int64)
     postings = np.empty((1024, 4), np.int32)
@@ -101,7 +107,9 @@ def _settle(
         in_class[index.classes[size]] += 1
         if used + size > len(postings):
             postings = _grown(postings, used + size)
-        for place in range(alone, min(size - fewest + 1, size)):
+        for place in range(alone, min(size - fewest + 1 + EXTENSION, size)):
+            if place > size - fewest and _count_of(ranked, place - alone) > index.frequent:
+                break
             slot, tag = _slot(ranked[place - alone], index.classes[size], index.chains)
             _append(index.chains, slot, postings, used, row - begin, place, tag)
             used += 1
@@ -133,7 +141,7 @@ def _look_up(
     ranked: Hashes,
     in_class: Ints,
     postings: Places,
-    seen: Ints,
+    seen: Places,
     similarities: NDArray[np.float64],
 ) -> int:
     """Return the first kept row that is similar to this one, -1 if none is."""
@@ -144,12 +152,16 @@ def _look_up(
     for kind in range(index.classes[fewest], index.classes[most] + 1):
         if in_class[kind] == 0:
             continue
-        stop = size - least_shared(rule.threshold, size, max(fewest, index.lowest[kind])) + 1
-        for place in range(alone, min(stop, size)):
+        stop = min(size - least_shared(rule.threshold, size, max(fewest, index.lowest[kind])) + 1, size)
+        wanted = 1
+        while wanted <= EXTENSION and alone <= stop < size and _count_of(ranked, stop - alone) <= index.frequent:
+            stop += 1
+            wanted += 1
+        for place in range(alone, stop):
             slot, tag = _slot(ranked[place - alone], kind, index.chains)
             posting = index.chains[0, slot]
             if posting >= 0:
-                best = _walk(rows, begin, row, place, rule, postings, posting, tag, best, seen, similarities)
+                best = _walk(rows, begin, row, place, rule, postings, posting, tag, wanted, best, seen, similarities)
     return best
 
 
@@ -171,6 +183,11 @@ def _rank(shingles: Hashes, first: int, last: int, counts: NDArray[np.uint32], r
 
 
 @compiled
+def _count_of(ranked: Hashes, place: int) -> Any:
+    return np.int64(ranked[place] >> _48)
+
+
+@compiled
 def _slot(ranked: np.uint64, kind: int, chains: Places) -> tuple[Any, Any]:
     mixed = (ranked ^ (np.uint64(kind + 1) * _CLASS)) * _MIX
     mixed ^= mixed >> _32
@@ -188,25 +205,34 @@ def _walk(
     postings: Places,
     posting: int,
     tag: int,
+    wanted: int,
     best: int,
-    seen: Ints,
+    seen: Places,
     similarities: NDArray[np.float64],
 ) -> int:
-    """Compare a row with the kept rows of a chain, earliest first; returns the winner found, or `best`."""
+    """Meet the kept rows of a chain, earliest first, and compare a row with those met `wanted` times.
+
+    Returns the winner found, or `best`.
+    """
     size = rows.starts[row + 1] - rows.starts[row]
     while posting >= 0:
         other = begin + int(postings[posting, 0])
         if 0 <= best <= other:
             return best
-        if postings[posting, 3] == tag and seen[other - begin] != row:
-            other_size = rows.starts[other + 1] - rows.starts[other]
-            rest = min(size - place, other_size - postings[posting, 1])
-            if rest >= least_shared(rule.threshold, size, other_size):
-                seen[other - begin] = row
-                found = compare(rows, other, row, rule)
-                if found >= 0.0:
-                    similarities[row] = found
-                    return other
+        if postings[posting, 3] == tag:
+            if seen[other - begin, 0] != row - begin:
+                seen[other - begin, 0] = row - begin
+                seen[other - begin, 1] = 0
+            seen[other - begin, 1] += 1
+            if seen[other - begin, 1] == wanted:
+                other_size = rows.starts[other + 1] - rows.starts[other]
+                # The first shingle that both hold leaves no more than these to be shared.
+                rest = min(size - place, other_size - postings[posting, 1])
+                if wanted > 1 or rest >= least_shared(rule.threshold, size, other_size):
+                    found = compare(rows, other, row, rule)
+                    if found >= 0.0:
+                        similarities[row] = found
+                        return other
         posting = postings[posting, 2]
     return best
 

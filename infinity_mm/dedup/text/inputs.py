@@ -154,7 +154,7 @@ def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     seen = 0
     try:
         # Without these two options a whole row group is decoded before its first row can be had.
-        with unit.file.open_input() as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as parquet:
+        with unit.file.open_input() as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 16) as parquet:
             for batch in parquet.iter_batches(
                 BATCH_ROWS, list(unit.row_groups), columns=list(names), use_threads=False
             ):

@@ -33,7 +33,7 @@ class IndexedDialogs:
     """
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 1
+    version: int = 2
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Resolve the indices of every file and cut the result."""
@@ -114,7 +114,7 @@ class ImagesAndInstances:
     """
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 1
+    version: int = 2
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every file and cut the result."""

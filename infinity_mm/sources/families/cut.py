@@ -1,12 +1,13 @@
 """Cutting a JSON file into its elements without parsing them.
 
 A parser of the whole file gives up at the first fault, and every row behind it is lost. Here only strings, brackets
-and commas are looked at; each element is parsed by itself afterwards, so that a NaN, an invalid byte or
-a bottomless nesting costs one row. Memory is bounded by the longest element, time is linear in the file.
+and commas are looked at; each element is parsed by itself afterwards, so that an invalid byte or a
+bottomless nesting costs one row. Memory is bounded by the longest element, time is linear in the file.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+("?)'
 _TOKEN = re.compile(_STRING + rb"|[\[\]{},:]", re.S)
 #: The same without what only separates: all that matters inside an element.
 _NESTING = re.compile(_STRING + rb"|[\[\]{}]", re.S)
+#: What Python's json writes for floats that JSON does not have.
+_NO_NUMBER = re.compile(rb"NaN|Infinity")
 _END, _QUOTE, _COMMA = 0, ord('"'), ord(",")
 _OPENING, _CLOSING = b"[{", b"]}"
 
@@ -186,13 +189,27 @@ class _Scanner:
 
 
 def parse_row(text: bytes) -> tuple[Any, str | None]:
-    """Return (value, None) of one row's JSON, or (None, what is wrong with it)."""
+    """Return (value, None) of one row's JSON, or (None, what is wrong with it).
+
+    NaN and Infinity are read as null: Python's json writes them, so they stand wherever pandas had no value.
+    """
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH and (depth := _depth(text)) > MAX_DEPTH:
         return None, f"nested {depth} levels deep, more than {MAX_DEPTH}"
     try:
         return orjson.loads(text), None
     except orjson.JSONDecodeError as error:
+        if _NO_NUMBER.search(text) is not None and (value := _without_nan(text)) is not None:
+            return value, None
         return None, str(error)
+
+
+def _without_nan(text: bytes) -> Any:
+    """Return the value of a JSON text with NaN, Infinity and -Infinity as null; None where more is wrong with it."""
+    try:
+        # What orjson cannot write back (lone surrogates, integers of more than 64 bits) is no row either.
+        return orjson.loads(orjson.dumps(json.loads(text, parse_constant=lambda name: None)))
+    except (ValueError, TypeError):
+        return None
 
 
 def _depth(text: bytes) -> int:

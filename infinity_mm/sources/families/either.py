@@ -1,4 +1,4 @@
-"""The reader of sources whose layout is their own, and of the tables that the hub makes of them."""
+"""The reader of sources whose layout is their own, and of the copies of them that have a row per line or record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TABLES = RowFiles()
 
 @dataclass(frozen=True)
 class OrTables:
-    """Reads Parquet row by row, and all other files as `base` does; published names go before tables."""
+    """Reads Parquet and JSON Lines row by row, all other files as `base` does; published names go before both."""
 
     base: Reader
 
@@ -28,13 +28,13 @@ class OrTables:
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Those of `base`, and Parquet."""
-        return (*self.base.suffixes, ".parquet")
+        """Those of `base`, Parquet and JSON Lines."""
+        return (*self.base.suffixes, ".parquet", ".jsonl")
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Cut every file; see `infinity_mm.sources.base.Reader`."""
         found = find_files(root, files, self.suffixes)
-        tables = [file for file in found if is_parquet(root / file)]
+        tables = [file for file in found if _is_table(root / file)]
         others = [file for file in found if file not in set(tables)]
         plans = [
             reader.plan(root, tuple(map(glob.escape, names)), prepare_to, rows)
@@ -48,6 +48,10 @@ class OrTables:
 
     def read(self, root: Location, split: Split) -> Iterator[Raw]:
         """Yield the rows of a split; see `infinity_mm.sources.base.Reader`."""
-        if split.prepared is None and is_parquet(root / split.file):
+        if split.prepared is None and _is_table(root / split.file):
             return _TABLES.read(root, split)
         return self.base.read(root, split)
+
+
+def _is_table(location: Location) -> bool:
+    return location.name.lower().endswith(".jsonl") or is_parquet(location)

@@ -6,6 +6,8 @@ written once as lines, so that splits can read their own range.
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,7 +21,7 @@ from infinity_mm.sources.base import Plan, Raw, Split
 from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
 from infinity_mm.sources.families.files import find_files
 from infinity_mm.sources.families.lines import Fault, malformed, packed, prepared_line, read_lines, scan_prepared
-from infinity_mm.sources.families.rowfiles import content_digest
+from infinity_mm.sources.families.rowfiles import RowFiles, content_digest
 
 #: Top-level arrays that are streamed, whichever of them is asked for.
 _ARRAYS = ("images", "annotations", "questions")
@@ -69,7 +71,7 @@ class QuestionsAndAnnotations:
     """
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 3
+    version: int = 4
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every pair of files and cut the result."""
@@ -124,6 +126,44 @@ class QuestionsAndAnnotations:
         for key, found in answers.items():
             if key not in taken:
                 yield _without_question(*found)
+
+
+@dataclass(frozen=True)
+class OrJoined:
+    """Reads files of questions and of annotations joined (see `QuestionsAndAnnotations`), all others as `base` does."""
+
+    base: RowFiles
+
+    @property
+    def version(self) -> int:
+        """Of both readers."""
+        return 100 * self.base.version + QuestionsAndAnnotations().version
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Those of `base`."""
+        return self.base.suffixes
+
+    def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
+        """Cut every file; see `infinity_mm.sources.base.Reader`."""
+        joined = QuestionsAndAnnotations()
+        found = find_files(root, files, self.suffixes, self.base.ignored)
+        named = [name for name in found if re.search(r"(questions|annotations)[^/]*\.json$", name)]
+        halves = named if joined.pairs(tuple(named)) else []
+        others = [name for name in found if name not in set(halves)]
+        plans = [
+            reader.plan(root, tuple(map(glob.escape, names)), prepare_to, rows)
+            for reader, names in ((joined, halves), (self.base, others))
+            if names
+        ]
+        return Plan(
+            tuple(split for plan in plans for split in plan.splits),
+            tuple(digest for plan in plans for digest in plan.files),
+        )
+
+    def read(self, root: Location, split: Split) -> Iterator[Raw]:
+        """Yield the rows of a split; what was joined is prepared, and prepared rows are read alike."""
+        return self.base.read(root, split)
 
 
 def _without_question(locator: str, annotation: bytes) -> bytes:
@@ -181,7 +221,7 @@ class CaptionsAndImages:
     """COCO captions: `annotations[]` joined with `images[]` of the same file; a row is the annotation with "image"."""
 
     suffixes: tuple[str, ...] = (".json",)
-    version: int = 2
+    version: int = 3
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Join every file with itself and cut the result."""

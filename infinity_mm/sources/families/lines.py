@@ -215,7 +215,8 @@ def is_json_lines(location: Location, inside: tuple[str, ...] = (), several: boo
     """True if the file holds a row on each line: because one of the first is a whole JSON object, or by its name.
 
     An object on the only line that has an array under one of the keys `inside` holds all rows in it. One that is keyed
-    by id looks like a row: for sources that publish such files, ask for `several` whole objects.
+    by id looks like a row: for sources that publish such files, ask for `several` whole objects, or one that has
+    anything but objects in it.
     """
     with location.open_input() as stream:
         head = stream.read(_SNIFF)
@@ -232,11 +233,13 @@ def is_json_lines(location: Location, inside: tuple[str, ...] = (), several: boo
     if ends and len(lines) < _SNIFF_LINES:
         lines.append(last)
     found = [parse_row(line.strip())[0] for line in lines if line.startswith(b"{")]
+    rows = [row for row in found if isinstance(row, dict) and row]
+    alone = rows[0] if ends and not rest.strip() and rows else None
+    wraps = alone is not None and any(isinstance(alone.get(key), list) for key in inside)
     if several:
-        return sum(isinstance(row, dict) and bool(row) for row in found) > 1
-    if ends and inside and not rest.strip() and found and isinstance(found[0], dict):
-        return not any(isinstance(found[0].get(key), list) for key in inside)
-    return any(isinstance(row, dict) and row for row in found) or location.name.lower().endswith((".jsonl", ".ndjson"))
+        plain = alone is not None and not all(isinstance(value, dict) for value in alone.values())
+        return len(rows) > 1 or (plain and not wraps)
+    return not wraps and (bool(rows) or location.name.lower().endswith((".jsonl", ".ndjson")))
 
 
 def elements(

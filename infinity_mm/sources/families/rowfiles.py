@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import xxhash
 
+from infinity_mm.errors import SourceError
 from infinity_mm.fs import Location
 from infinity_mm.sources.base import Plan, Raw, Split
 from infinity_mm.sources.families.delimited import is_delimited, read_table, scan_table
@@ -19,8 +20,13 @@ from infinity_mm.sources.families.lines import (
     scan_lines,
     scan_prepared,
 )
+from infinity_mm.sources.families.packed import SUFFIXES as PACKED
 from infinity_mm.sources.families.packed import inner_name, is_packed, read_packed, scan_packed
 from infinity_mm.sources.families.parquet import is_parquet, parquet_digest, plan_parquet, read_parquet
+
+#: How a file begins that a clone without Git LFS has in place of a large one, and what it never reaches in bytes.
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_LONGEST_POINTER = 1_024
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,13 @@ class RowFiles:
     inside: tuple[str, ...] = ()
     #: False for sources that publish an object keyed by id, which is one line when minified; copies as lines are read.
     lines: bool = True
-    suffixes: tuple[str, ...] = (".json", ".jsonl", ".parquet")
+    suffixes: tuple[str, ...] = (".json", ".jsonl", ".parquet", *(f".jsonl{packed}" for packed in PACKED))
     #: Globs of files that are no annotations of the source.
     ignored: tuple[str, ...] = ()
     #: The columns of Parquet files that are read, in lower case (files differ in the case); () reads all. A JSON
     #: object that begins with one of them is a row by itself, as dataset cards show them.
     columns: tuple[str, ...] = ()
-    version: int = 4
+    version: int = 5
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Cut every file; see `infinity_mm.sources.base.Reader`."""
@@ -51,9 +57,15 @@ class RowFiles:
         return Plan(tuple(splits), tuple(digests))
 
     def plan_file(self, location: Location, file: str, prepare_to: Location, rows: int) -> tuple[str, Iterable[Split]]:
-        """Return the digest of one file and its splits."""
-        if location.size() == 0:
+        """Return the digest of one file and its splits; raises `SourceError` where Git left a pointer in its place."""
+        size = location.size()
+        if size == 0:
             return "empty", ()
+        if size < _LONGEST_POINTER and location.read_bytes().startswith(_POINTER):
+            raise SourceError(
+                f"{location}: expected rows, got a Git LFS pointer to them ({size} bytes); run `git lfs pull` in the "
+                "clone, or download the file itself"
+            )
         if is_packed(file):
             return content_digest(location), scan_packed(location, file, rows)
         if is_delimited(file):

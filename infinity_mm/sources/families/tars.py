@@ -32,7 +32,7 @@ class TarRows:
 
     suffixes: tuple[str, ...] = (".tar", ".json")
     texts: tuple[str, ...] = ()
-    version: int = 2
+    version: int = 3
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Scan the headers of every tar and cut it at sample borders."""

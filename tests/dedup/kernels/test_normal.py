@@ -11,7 +11,7 @@ from infinity_mm.text import normalise, repair, tokens
 #: Everything the rules look at: numbers and their signs, placeholders, spaces, scripts, marks, broken encodings.
 TELLING = st.one_of(
     st.sampled_from(
-        "0159%-*/.,;!<>=+^ \t\n\r\x0b\x1c\x00\x7faBßİﬁＡ²é図ก한。“😀٣𠀀\u0301\u00a0\u2028\u3000\x85\ufffd\U0001d54f\ufdfa"
+        "0159%-*/.,;!<>=+^ \t\n\r\x0b\x1c\x00\x7faBßİﬁＡ²é図ก๑๒한。“😀٣𠀀\u0301\u00a0\u2028\u3000\x85\ufffd\U0001d54f\ufdfa"
     ),
     st.sampled_from(["<image>", "<IMAGE>", "<ima", "\r\n", "e\u0301", "か\u3099", "\u1112\u1161", "Ã©", "â€™"]),
 )
@@ -63,6 +63,18 @@ def test_a_batch_of_mixed_paths(character):
     texts = ["plain", f"a {character} b", "", f"{character}", "last one"]
     found = tokenise(pa.array(texts))
     assert [found.text(index) for index in range(5)] == [defined(text) for text in texts]
+
+
+def test_every_character_equals_the_definition():
+    """Between a letter, a digit and a sign, alone and doubled."""
+    points = [
+        point
+        for point in (*range(0x3400), *range(0xA000, 0x10000), *range(0x1F000, 0x1F100))
+        if not 0xD800 <= point < 0xE000
+    ]
+    texts = [f"a{chr(point)}{chr(point)} 1{chr(point)}2 -{chr(point)}" for point in points]
+    found = tokenise(pa.array(texts))
+    assert [found.text(index) for index in range(len(texts))] == [defined(text) for text in texts]
 
 
 def test_texts_that_grow_beyond_what_was_expected():

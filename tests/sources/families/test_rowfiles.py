@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from infinity_mm.errors import SourceError
+from infinity_mm.fs import Location
 from infinity_mm.sources.families.rowfiles import RowFiles
 from tests.sources.reading import same_for_all_sizes
 
@@ -31,3 +33,10 @@ def test_what_was_unpacked_is_not_read_twice(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": "unpacked"}\n')
     found = same_for_all_sizes(RowFiles(suffixes=(".jsonl", ".jsonl.gz")), tmp_path)
     assert [(f[0], f[4]["id"]) for f in found] == [("a.jsonl", "unpacked"), ("b.jsonl.gz", "b.jsonl")]
+
+
+def test_a_pointer_of_git_lfs_is_named_as_what_it_is(tmp_path):
+    (tmp_path / "train-00000-of-00001.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    root = Location.of(tmp_path)
+    with pytest.raises(SourceError, match="git lfs pull"):
+        RowFiles().plan(root, ("*.parquet",), root / ".prepared", 10)
