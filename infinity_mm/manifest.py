@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
 
@@ -112,6 +113,8 @@ class Manifest(Frozen):
     stages: tuple[StageReport, ...]
     exports: tuple[ExportReport, ...]
     synthesis: SynthesisReport | None
+    #: None where the recipe has no `decontaminate`.
+    leakage: LeakageReport | None = None
     #: None where no source gives pictures by URL.
     download: DownloadReport | None = None
     #: Wall time of this run, seconds; peak resident memory of the driver, bytes.

@@ -15,9 +15,11 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from infinity_mm.decontam.index import read_manifest
+from infinity_mm.decontam.params import DecontamParams
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.download.params import DownloadParams
-from infinity_mm.errors import RecipeError, SourceError, StoreError
+from infinity_mm.errors import RecipeError, SourceError, StoreError, UsageError
 from infinity_mm.export.plan import ShardLimits
 from infinity_mm.filters.base import Filter, FilterParams
 from infinity_mm.filters.catalogue import load as load_filter
@@ -170,6 +172,8 @@ class Recipe(Frozen):
     #: Manners and storage of the download of pictures that sources give by URL.
     download: DownloadParams = DownloadParams()
     filters: tuple[FilterUse, ...] = ()
+    #: The evaluation sets whose pictures and questions must not be in the exports; none without it.
+    decontaminate: DecontamParams | None = None
     dedup: DedupParams = DedupParams()
     synth: SynthParams | None = None
     mixture: Mixture = Mixture()
@@ -195,6 +199,10 @@ def export_fingerprint(recipe: Recipe, use: ExportUse) -> str:
 def recipe_fingerprint(recipe: Recipe) -> str:
     """Return the fingerprint of what a recipe asks for: not where the files lie, nor in which order sources stand."""
     tree = recipe.model_dump(mode="json", by_alias=True)
+    if recipe.decontaminate is None:
+        tree.pop("decontaminate")
+    else:
+        tree["decontaminate"].pop("index")  # its digest says what is in it
     tree["sources"] = sorted(
         ({key: value for key, value in use.items() if key != "root"} for use in tree["sources"]),
         key=lambda use: str(use["name"]),
@@ -230,7 +238,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     _check_mixture(path, recipe)
     base = path.resolve().parent
     takedown = tuple(located(use, Location.of(use.file, base=base)) for use in recipe.takedown)
-    return recipe.model_copy(update={"sources": sources, "takedown": takedown})
+    index = _check_index(path, recipe.decontaminate)
+    return recipe.model_copy(update={"sources": sources, "takedown": takedown, "decontaminate": index})
 
 
 def _override(tree: dict[str, Any], text: str) -> None:
@@ -294,6 +303,24 @@ def _check_source(path: Path, use: SourceUse) -> SourceUse:
         return use.model_copy(update={"root": root.uri}).checked()
     except SourceError as error:
         raise RecipeError(f"{path}: sources.{use.name}: {error}") from error
+
+
+def _check_index(path: Path, params: DecontamParams | None) -> DecontamParams | None:
+    """Return the parameters with an absolute index and the digest of what is used of it."""
+    if params is None:
+        return None
+    index = Location.of(params.index, base=path.resolve().parent)
+    try:
+        manifest = read_manifest(index)
+        digest = manifest.digest(manifest.choose(params.benchmarks))
+    except (UsageError, StoreError) as error:
+        raise RecipeError(f"{path}: decontaminate.index: {error}") from error
+    if params.digest not in ("", digest):
+        raise RecipeError(
+            f"{path}: decontaminate.digest: the index at {index} is {digest}, expected {params.digest}; use that "
+            "index, or write the digest of this one"
+        )
+    return params.model_copy(update={"index": index.uri, "digest": digest})
 
 
 def _check_filters(path: Path, recipe: Recipe) -> None:

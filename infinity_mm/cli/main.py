@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "infinity_mm.cli.export",
     "validate": "infinity_mm.cli.validate",
     "dedup": "infinity_mm.cli.dedup",
+    "decontaminate": "infinity_mm.cli.decontaminate",
     "schemas": "infinity_mm.cli.schemas",
     "doctor": "infinity_mm.cli.doctor",
 }

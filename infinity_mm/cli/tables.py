@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
+from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.fs import Location
 from infinity_mm.manifest import DownloadReport, Manifest
 
@@ -53,6 +54,17 @@ def download_table(report: DownloadReport) -> Table:
     return table
 
 
+def leakage_lines(report: LeakageReport) -> Iterator[str]:
+    """Yield what each source leaks of the evaluation sets."""
+    verb = "dropped" if report.mode == "drop" else "marked"
+    leaking = {source: leakage for source, leakage in report.sources.items() if leakage.rows}
+    for source, leakage in leaking.items():
+        parts = ", ".join(f"{name} {leak.rows:,}" for name, leak in leakage.benchmarks.items())
+        yield f"leakage: {source}: {leakage.rows:,} of {leakage.checked:,} rows {verb} ({parts})"
+    if not leaking:
+        yield f"leakage: none of {', '.join(report.benchmarks)}"
+
+
 def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
     """Yield what a person wants to know after the books."""
     for source, reason in manifest.refused.items():
@@ -63,6 +75,8 @@ def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
             "; its weights are random, so its words are noise: only structure is real" if made.random_weights else ""
         )
         yield f"synthesis: {made.engine} {made.engine_version} ran {made.model} ({made.revision}){noise}"
+    if manifest.leakage is not None:
+        yield from leakage_lines(manifest.leakage)
     for export in manifest.exports:
         yield (
             f"export {export.name}: {export.samples:,} samples in {export.shards} {export.format} shards, "

@@ -1,4 +1,4 @@
-"""All pairs of 64-bit hashes within a Hamming radius: exact, without a cross join.
+"""All pairs of 64-bit hashes within a Hamming radius, in one set or between two: exact, without a cross join.
 
 The hashes are cut into bands. If two of them differ in at most `radius` bits then, by the pigeonhole principle, they
 differ in at most ``radius // bands`` bits in one of the bands, so each hash is looked up in each band under all
@@ -8,14 +8,14 @@ M. Norouzi, A. Punjani, D. Fleet, "Fast Search in Hamming Space with Multi-Index
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.kernels.near import all_pairs, pairs_in_band
+from infinity_mm.dedup.kernels.near import all_matches, all_pairs, matches_in_band, pairs_in_band
 from infinity_mm.dedup.ragged import Ints
 
 #: Below this many hashes comparing all of them is cheapest whatever the radius.
@@ -73,28 +73,64 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int32]:
     return pairs
 
 
+def near_between(queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:
+    """Return all (place in `queries`, place in `hashes`) within `radius` bits: int64 of shape (pairs, 2), sorted.
+
+    Exact, for sets of any two sizes. Memory is that of the result, a copy of `hashes` and some tens of MB.
+    """
+    bands = plan_between(len(queries), len(hashes), radius)
+    parts = [np.empty((0, 2), np.int32)]
+    if bands is None:
+        parts += all_matches(queries, hashes, radius)
+    else:
+        for number, band in enumerate(bands):
+            earlier = _edges(bands[:number])
+            parts += matches_in_band(queries, hashes, radius, band.low, band.width, band.reach, earlier)
+    pairs: NDArray[np.int64] = np.concatenate(parts).astype(np.int64)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    found: NDArray[np.int64] = pairs[order]
+    return found
+
+
 def _banded(hashes: NDArray[np.uint64], radius: int, bands: tuple[Band, ...]) -> Iterator[NDArray[np.int32]]:
-    edges = np.array([[band.low, band.width, band.reach] for band in bands], np.int64)
     for number, band in enumerate(bands):
-        yield from pairs_in_band(hashes, radius, band.low, band.width, band.reach, edges[:number])
+        yield from pairs_in_band(hashes, radius, band.low, band.width, band.reach, _edges(bands[:number]))
+
+
+def _edges(bands: Sequence[Band]) -> NDArray[np.int64]:
+    return np.array([[band.low, band.width, band.reach] for band in bands], np.int64).reshape(-1, 3)
 
 
 def plan(count: int, radius: int) -> tuple[Band, ...] | None:
     """Return the cheapest bands for so many uniform hashes, or None where comparing all of them costs less."""
     if count <= SMALL:
         return None
+
+    def cost(band: Band) -> float:
+        compared = _LOOKUP_NS + _COMPARE_NS * count / (1 << band.width)
+        return (1 << band.width) * _ENTRY_NS + count * _PLACE_NS + band.probes() * count / 2 * compared
+
+    return _cheapest(radius, count * count / 2 * _COMPARE_NS, cost)
+
+
+def plan_between(queries: int, count: int, radius: int) -> tuple[Band, ...] | None:
+    """Return the cheapest bands to look so many hashes up among `count`, or None where comparing all costs less."""
+
+    def cost(band: Band) -> float:
+        compared = _LOOKUP_NS + _COMPARE_NS * count / (1 << band.width)
+        return (1 << band.width) * _ENTRY_NS + count * _PLACE_NS + band.probes() * queries * compared
+
+    return _cheapest(radius, queries * count * _COMPARE_NS, cost)
+
+
+def _cheapest(radius: int, all_ns: float, cost: Callable[[Band], float]) -> tuple[Band, ...] | None:
     best: tuple[Band, ...] | None = None
-    best_ns = count * count / 2 * _COMPARE_NS
+    best_ns = all_ns
     for number in range(-(-_BITS // _MAX_WIDTH), radius + 5):
         bands = _bands(number, radius)
-        cost = sum(
-            (1 << band.width) * _ENTRY_NS
-            + count * _PLACE_NS
-            + band.probes() * count / 2 * (_LOOKUP_NS + _COMPARE_NS * count / (1 << band.width))
-            for band in bands
-        )
-        if cost < best_ns:
-            best, best_ns = bands, cost
+        total = sum(cost(band) for band in bands)
+        if total < best_ns:
+            best, best_ns = bands, total
     return best
 
 

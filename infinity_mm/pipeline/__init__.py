@@ -7,7 +7,7 @@ How a record travels::
                                    │        attributes/ingest/  (what decoding measured)
                                    └──────> quarantine/         (rows that could not be read, and why)
     records/ ─ identity, measure ─> attributes/<filter>/, attributes/signature/
-    attributes/ ─ screen ─> attributes/screen/  ─ dedup ─> attributes/dedup/
+    attributes/ ─ screen ─> attributes/screen/  ─ decontaminate, dedup ─> attributes/decontaminate/, attributes/dedup/
     survivors ─ synth ─> records/synthetic/     ─ mixture ─> attributes/mixture/
     all of it ─ ledger ─> ledger/               ─ books balance, or the run fails
     kept rows ─ export ─> exports/<name>/       (image bytes, second and last time)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +36,12 @@ class Fate:
     mixture: str | None = None
     #: False for generated rows: nothing of them was read from files.
     ingested: bool = True
+    decontaminate: str | None = None
+
+    @property
+    def judged(self) -> list[str | None]:
+        """Paths of the verdicts that stand before synthesis and mixture, for fingerprints."""
+        return [self.screen, self.dedup, *([self.decontaminate] if self.decontaminate else [])]
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,11 @@ def run_mixture(context: Context, fates: Sequence[Fate]) -> list[Fate]:
         rate, limit = recipe.mixture.rates.get(source), recipe.mixture.limits.get(source)
         name = fingerprint(
             ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit],
-            [[f.part.records, f.screen, f.dedup] for f in members],
+            [[f.part.records, *f.judged] for f in members],
         )
         outputs = tuple(fate.part.attributes("mixture", name) for fate in members)
         tasks.append(MixtureTask(context.store.work.uri, tuple(members), recipe.seed, rate, limit, outputs))
-        rest += [Fate(f.part, f.screen, f.dedup, path, f.ingested) for f, path in zip(members, outputs, strict=True)]
+        rest += [replace(fate, mixture=path) for fate, path in zip(members, outputs, strict=True)]
     if tasks:
         run_pass(context, "mixture", mix_source, tasks)
     return sorted(rest, key=lambda fate: fate.part)
@@ -100,11 +106,12 @@ def outcomes(store: Store, fate: Fate) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = (
         store.read(fate.screen).select(["id", "outcome", "stage", "reason", "detail"]).to_pylist()
     )
-    for stage, path in (("dedup", fate.dedup), ("mixture", fate.mixture)):
+    stages = (("decontaminate", fate.decontaminate), ("dedup", fate.dedup), ("mixture", fate.mixture))
+    for stage, path in stages:
         if path is None:
             continue
         for row, verdict in zip(rows, store.read(path).to_pylist(), strict=True):
-            if row["outcome"] is None and verdict["reason"] is not None:
+            if row["outcome"] is None and verdict["reason"] is not None and verdict.get("dropped", True):
                 row |= {"outcome": "dropped", "stage": stage, "reason": verdict["reason"], "detail": verdict["detail"]}
                 row["winner"] = verdict.get("winner")
     for row in rows:
@@ -136,7 +143,7 @@ def run_ledger(
     """
     tasks, paths = [], {}
     for fate in sorted(fates, key=lambda fate: fate.part):
-        inputs = [fate.part.records, fate.screen, fate.dedup, fate.mixture]
+        inputs = [fate.part.records, *fate.judged, fate.mixture]
         name = fingerprint(["ledger", LEDGER_VERSION], inputs)
         paths[fate.part] = f"ledger/part-{fate.part.source}-{fate.part.number:05d}-{name}.parquet"
         tasks.append(LedgerTask(context.store.work.uri, fate, paths[fate.part]))

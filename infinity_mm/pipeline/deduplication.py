@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from infinity_mm.dedup import resolve, signature
 from infinity_mm.dedup.params import DedupParams
@@ -38,6 +39,8 @@ class DedupTask:
     work: str
     parts: tuple[Part, ...]
     screens: tuple[str, ...]
+    #: Verdicts of the decontamination, if there was one.
+    leaks: tuple[str, ...]
     signatures: tuple[str, ...]
     #: Source -> priority, lower wins.
     priorities: tuple[tuple[str, int], ...]
@@ -46,9 +49,15 @@ class DedupTask:
 
 
 def run_dedup(
-    context: Context, measured: Mapping[Part, Mapping[str, str]], screens: Mapping[Part, str]
+    context: Context,
+    measured: Mapping[Part, Mapping[str, str]],
+    screens: Mapping[Part, str],
+    leaks: Mapping[Part, str],
 ) -> dict[Part, str]:
-    """Find duplicates among the rows that no filter dropped; returns each part's verdicts (none when off)."""
+    """Find duplicates among the rows that neither filters nor decontamination dropped.
+
+    Returns each part's verdicts (none when off).
+    """
     params = context.recipe.dedup
     if params.mode == "off":
         return {}
@@ -59,12 +68,14 @@ def run_dedup(
         params,
         [list(item) for item in priorities],
         [[screens[part], measured[part][signature.NAME], part.ingest] for part in parts],
+        *([[leaks[part] for part in parts]] if leaks else []),
     )
     paths = {part: part.attributes(STAGE, name) for part in parts}
     task = DedupTask(
         work=context.store.work.uri,
         parts=parts,
         screens=tuple(screens[part] for part in parts),
+        leaks=tuple(leaks[part] for part in parts if part in leaks),
         signatures=tuple(measured[part][signature.NAME] for part in parts),
         priorities=priorities,
         params_json=params.model_dump_json(),
@@ -92,6 +103,8 @@ def _live_rows(store: Store, task: DedupTask, index: int) -> pa.Table:
     """Return the surviving rows of one part with everything that the decision looks at."""
     part = task.parts[index]
     alive = store.read(task.screens[index], ["outcome"]).column("outcome").is_null()
+    if task.leaks:
+        alive = pc.and_not(alive, store.read(task.leaks[index], ["dropped"]).column("dropped"))
     measured = store.read(part.ingest)
     signatures = store.read(task.signatures[index]).drop_columns(["id"])
     table = measured

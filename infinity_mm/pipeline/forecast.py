@@ -145,6 +145,8 @@ def _stages(recipe: Recipe) -> list[str]:
     stages = ["ingest    records, pictures decoded and measured once", "identity  native ids used twice"]
     stages += judged
     stages += [f"filter    {use.use} {use.with_ or ''}".rstrip() for use in recipe.filters]
+    if (leaks := recipe.decontaminate) is not None:
+        stages.append(f"decontam  {leaks.mode} what is in {Location(leaks.index)}, radius {leaks.radius}")
     if recipe.dedup.mode != "off":
         stages.append(
             f"dedup     {recipe.dedup.mode} mode, Jaccard {recipe.dedup.threshold}, radius {recipe.dedup.radius}"

@@ -7,18 +7,20 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.engine import Engine
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.books import Fate, run_ledger, run_mixture
 from infinity_mm.pipeline.closing import Examples, close_books
+from infinity_mm.pipeline.decontamination import run_decontamination
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
 from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
-from infinity_mm.pipeline.parts import SYNTHETIC
+from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.pinning import remember
 from infinity_mm.pipeline.planning import run_planning
@@ -82,8 +84,7 @@ def _curate(
     measured = run_measure(context, parts)
     screens = run_screen(context, identity, measured)
     check_drops(context, screens)
-    duplicates = run_dedup(context, measured, screens)
-    fates = [Fate(part, screens[part], duplicates.get(part)) for part in parts]
+    fates, leakage = _compare(context, measured, screens)
     expected = _planned_rows(recipe, tasks)
     synthesis = None
     if recipe.synth is not None:
@@ -108,12 +109,23 @@ def _curate(
         stages=tuple(context.stages),
         exports=exports,
         synthesis=synthesis,
+        leakage=leakage,
         download=downloads.report,
         seconds=round(time.monotonic() - began, 3),
         driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
     store.at("manifest.json").write_bytes(manifest.model_dump_json(indent=1).encode())
     return manifest, examples
+
+
+def _compare(
+    context: Context, measured: dict[Part, dict[str, str]], screens: dict[Part, str]
+) -> tuple[list[Fate], LeakageReport | None]:
+    """Compare what the filters left with evaluation sets, then with itself."""
+    leaks, leakage = run_decontamination(context, screens)
+    duplicates = run_dedup(context, measured, screens, leaks)
+    fates = [Fate(part, screens[part], duplicates.get(part), decontaminate=leaks.get(part)) for part in sorted(screens)]
+    return fates, leakage
 
 
 def _planned_rows(recipe: Recipe, tasks: list[IngestTask]) -> dict[str, int]:

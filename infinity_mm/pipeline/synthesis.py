@@ -191,7 +191,7 @@ def _model_identity(spec: ModelSpec) -> list[str | None]:
 
 def _select(context: Context, fates: Sequence[Fate], params: SynthParams) -> str:
     chosen = params.model_dump(mode="json", include={"images", "categories", "sources"})
-    inputs = [[fate.part.records, fate.screen, fate.dedup] for fate in fates]
+    inputs = [[fate.part.records, *fate.judged] for fate in fates]
     name = fingerprint(["select", VERSION, context.recipe.seed], chosen, inputs)
     output = f"state/synth/{part_name(0, name)}"
     task = SelectTask(

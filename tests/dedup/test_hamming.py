@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infinity_mm.dedup import hamming
-from infinity_mm.dedup.hamming import SMALL, near_hashes, near_pairs
+from infinity_mm.dedup.hamming import SMALL, near_between, near_hashes, near_pairs
 from infinity_mm.dedup.kernels import near
 
 
@@ -67,3 +67,33 @@ def test_equal_hashes_are_one_group():
     assert found.values.tolist() == [5, 7, 2**63]
     assert (found.values[found.group] == hashes).all()
     assert found.pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
+
+
+def brute_between(queries: np.ndarray, hashes: np.ndarray, radius: int) -> list[list[int]]:
+    return np.argwhere(np.bitwise_count(queries[:, None] ^ hashes[None, :]) <= radius).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 60), st.integers(0, 60), st.integers(0, 16))
+def test_pairs_between_two_sets_as_by_brute_force(seed, count, others, radius):
+    both = np.random.default_rng(seed).permutation(clustered(seed, count + others, radius + 3))
+    queries, hashes = both[:count], both[count // 2 :]  # overlapping, in no order
+    assert near_between(queries, hashes, radius).tolist() == brute_between(queries, hashes, radius)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 4, 8])
+@pytest.mark.parametrize(("count", "others"), [(5_000, 900), (300, 6_000)])
+def test_the_plan_between_many_hashes_finds_all(radius, count, others):
+    both = np.random.default_rng(3).permutation(clustered(5, count + others, 10))
+    queries, hashes = np.repeat(both[:count], 2), both[count:]
+    assert radius == 8 or hamming.plan_between(len(queries), len(hashes), radius)
+    assert near_between(queries, hashes, radius).tolist() == brute_between(queries, hashes, radius)
+
+
+def test_more_matches_than_fit_a_block_are_all_found(monkeypatch):
+    monkeypatch.setattr(near, "_BLOCK", 7)
+    hashes = np.arange(64, dtype=np.uint64)
+    assert near_between(hashes[::2], hashes, 6).tolist() == brute_between(hashes[::2], hashes, 6)
+    monkeypatch.setattr(hamming, "_COMPARE_NS", 1e6)  # bands, however few they are
+    assert hamming.plan_between(32, 64, 3)
+    assert near_between(hashes[::2], hashes, 3).tolist() == brute_between(hashes[::2], hashes, 3)

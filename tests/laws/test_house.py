@@ -20,6 +20,7 @@ ARROWS = {
     "filters": ("infinity_mm.sources", "infinity_mm.dedup", "infinity_mm.synth", "infinity_mm.export"),
     "dedup": ("infinity_mm.sources", "infinity_mm.filters", "infinity_mm.synth", "infinity_mm.export"),
     "synth": ("infinity_mm.sources", "infinity_mm.filters", "infinity_mm.dedup", "infinity_mm.export"),
+    "decontam": ("infinity_mm.filters", "infinity_mm.synth", "infinity_mm.export"),
     "export": ("infinity_mm.sources", "infinity_mm.filters", "infinity_mm.dedup", "infinity_mm.synth"),
 }
 UPPER = ("infinity_mm.pipeline", "infinity_mm.cli", "infinity_mm.engine", "infinity_mm.recipe")

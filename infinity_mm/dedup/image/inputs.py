@@ -51,7 +51,7 @@ def find_units(pattern: str, columns: Columns) -> tuple[list[Unit], int]:
     Files end in one of `SUFFIXES`; where none does, in ``.parquet``. The id of a file is its path below the folder, or
     below the fixed part of the glob. Raises `UsageError` where there is neither.
     """
-    root, names = _list(pattern)
+    root, names = list_files(pattern)
     names = sorted(name for name in names if not posixpath.basename(name).startswith(ASIDE))
     tables = [name for name in names if name.lower().endswith(".parquet")]
     pictures = [name for name in names if name.lower().endswith(SUFFIXES)]
@@ -74,7 +74,11 @@ def find_units(pattern: str, columns: Columns) -> tuple[list[Unit], int]:
     return units, len(names) - len(pictures)
 
 
-def _list(pattern: str) -> tuple[Location, list[str]]:
+def list_files(pattern: str) -> tuple[Location, list[str]]:
+    """Return a folder and the files below it, relative, that a path, folder, glob or URI names.
+
+    Raises `UsageError` where there is nothing.
+    """
     if not any(sign in pattern for sign in _GLOB):
         place = Location.of(pattern)
         if place.is_dir():
@@ -95,7 +99,7 @@ def _list(pattern: str) -> tuple[Location, list[str]]:
 
 def find_tables(pattern: str, columns: Sequence[str]) -> list[Unit]:
     """Return the units of all Parquet files that `pattern` names; raises `UsageError` where there is none."""
-    root, names = _list(pattern)
+    root, names = list_files(pattern)
     tables = sorted(name for name in names if name.lower().endswith(".parquet"))
     tables = [name for name in tables if not posixpath.basename(name).startswith(ASIDE)]
     if not tables:

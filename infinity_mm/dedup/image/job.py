@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -27,6 +27,8 @@ from infinity_mm.images import ImageFault, ImageLimits
 from infinity_mm.progress import Reporter
 from infinity_mm.store import Store, part_name
 from infinity_mm.versions import computing
+
+U = TypeVar("U")
 
 VERSION = 1
 #: Category under which rendered pictures are compared: only equal pixels count there.
@@ -114,10 +116,11 @@ def _part(job: Job, unit: Unit) -> str:
 def each_unit(
     workers: int,
     store: Store,
-    units: Sequence[Unit],
+    units: Sequence[U],
     paths: Sequence[str],
-    make: Callable[[Unit, str], None],
+    make: Callable[[U, str], None],
     reporter: Reporter,
+    stage: str = "hash",
 ) -> None:
     """Make the parts, one of each unit, that are not there yet, several at a time."""
     missing = set(store.missing(paths))
@@ -126,7 +129,7 @@ def each_unit(
     pool = ThreadPoolExecutor(max(1, min(workers, len(todo))))
     try:
         work = as_completed([pool.submit(make, unit, path) for unit, path in todo])
-        for done in reporter.follow("hash", work, len(todo), len(units) - len(todo)):
+        for done in reporter.follow(stage, work, len(todo), len(units) - len(todo)):
             done.result()
     finally:
         pool.shutdown(cancel_futures=True)

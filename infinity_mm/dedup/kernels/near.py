@@ -50,6 +50,32 @@ def all_pairs(hashes: Hashes, radius: int) -> Iterator[Pairs]:
         yield out[:found]
 
 
+def matches_in_band(
+    queries: Hashes, hashes: Hashes, radius: int, low: int, width: int, reach: int, earlier: Words
+) -> Iterator[Pairs]:
+    """Yield (place in `queries`, place in `hashes`), int32 of shape (pairs, 2), of what is near and close in one band.
+
+    As `pairs_in_band`, between two sets. Both may hold a hash several times.
+    """
+    begins = np.empty((1 << width) + 1, np.int32)
+    order = np.empty(len(hashes), np.int32)
+    _sort(hashes, low, width, begins, order)
+    ordered = hashes[order]
+    flips = _flips(width, reach)
+    state = np.zeros(3, np.int64)
+    while state[0] < len(queries):
+        out = np.empty((_BLOCK, 2), np.int32)
+        band = np.array([radius, low, width], np.int64)
+        found = _look_up(queries, ordered, order, begins, flips, band, earlier, state, out)
+        yield out[:found]
+
+
+def all_matches(queries: Hashes, hashes: Hashes, radius: int) -> Iterator[Pairs]:
+    """Yield all (place in `queries`, place in `hashes`) within `radius` bits, by comparing each with each."""
+    # No bits of a band: all hashes lie under the one key 0.
+    return matches_in_band(queries, hashes, radius, 0, 0, 0, np.empty((0, 3), np.int64))
+
+
 def _flips(width: int, reach: int) -> Words:
     """Return all words of `width` bits of which at most `reach` are set, ascending by that number."""
     level = [0]
@@ -150,4 +176,50 @@ def _compare(hashes: Hashes, radius: int, state: Words, out: Pairs) -> int:
                 found += 1
         state[1] = 0
     state[0] = size
+    return found
+
+
+@compiled
+def _look_up(
+    queries: Hashes,
+    ordered: Hashes,
+    order: Places,
+    begins: Places,
+    flips: Words,
+    band: Words,
+    earlier: Words,
+    state: Words,
+    out: Pairs,
+) -> int:
+    """Go on from `state` (query, flip, partner) until all is compared or `out` is full; return the pairs written."""
+    radius, low, width = band[0], np.uint64(band[1]), band[2]
+    mask = np.uint64((1 << width) - 1)
+    room, found = len(out), 0
+    for query in range(state[0], len(queries)):
+        ours = queries[query]
+        key = np.int64(ours >> low & mask)
+        for number in range(state[1], len(flips)):
+            theirs = key ^ flips[number]
+            first, stop = max(int(begins[theirs]), state[2]), int(begins[theirs + 1])
+            if not _any_near(ours, ordered, first, stop, radius):
+                state[2] = 0
+                continue
+            for right in range(first, stop):
+                apart = ours ^ ordered[right]
+                if ones(apart) > radius:
+                    continue
+                known = False
+                for row in range(len(earlier)):
+                    inside = apart >> np.uint64(earlier[row, 0]) & np.uint64((1 << earlier[row, 1]) - 1)
+                    known = known or ones(inside) <= earlier[row, 2]
+                if known:
+                    continue
+                if found == room:
+                    state[0], state[1], state[2] = query, number, right
+                    return found
+                out[found, 0], out[found, 1] = query, order[right]
+                found += 1
+            state[2] = 0
+        state[1] = 0
+    state[0] = len(queries)
     return found
