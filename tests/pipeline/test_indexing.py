@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -34,7 +35,8 @@ def use(tmp_path) -> SourceUse:
         for number in range(ROWS):
             name = f"imgs/DUE/pngs/{number}.png"
             picture = io.BytesIO()
-            Image.effect_noise((64, 48), 90).save(picture, "PNG")
+            noise = np.random.default_rng(number).integers(0, 256, (48, 64), dtype=np.uint8)
+            Image.fromarray(noise).save(picture, "PNG")
             entry = tarfile.TarInfo(f"./{name}")
             entry.size = picture.tell()
             picture.seek(0)
@@ -44,7 +46,7 @@ def use(tmp_path) -> SourceUse:
                 {"role": "assistant", "content": "noise"},
             ]
             lines.append(json.dumps({"image": [f"./{name}"], "messages": turns, "dataset_name": "DocVQA"}))
-    packed = gzip.compress(out.getvalue())
+    packed = gzip.compress(out.getvalue(), mtime=0)
     third = len(packed) // 3 + 1
     for piece in range(3):
         (root / f"partial-imgs.{piece:02d}").write_bytes(packed[piece * third : (piece + 1) * third])
@@ -75,7 +77,9 @@ def test_pieces_are_indexed_once_and_a_lost_one_costs_its_rows(use, tmp_path):
     assert cut.rows == ROWS
     assert 0.5 < cut.kept / ROWS < 0.7
     assert sum(cut.quarantined.values()) == ROWS - cut.kept
-    assert cut.quarantined["ingest.malformed_archive"] == 1, "the picture across the cut"
+    assert set(cut.quarantined) <= {"ingest.malformed_archive", "ingest.missing_image"}
+    # The picture across the cut, unless this zlib's cut falls between two.
+    assert cut.quarantined.get("ingest.malformed_archive", 0) <= 1
     lost = [
         row for part in sorted((tmp_path / "cut/quarantine/docdownstream").glob("*.parquet")) for row in rows_of(part)
     ]

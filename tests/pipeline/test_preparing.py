@@ -71,7 +71,7 @@ def test_rows_with_licences_of_their_own_are_judged_one_by_one(tmp_path):
     find_repeats(IdentityTask(store.work.uri, (task.part,), True, (identity,)))
     attributes = (("ingest", task.part.ingest),)
     beside = ("attributes/screen/pmd/x.parquet", "attributes/screen/pmd/x.json")
-    screen_part(ScreenTask(store.work.uri, identity, attributes, (), *beside, "commercial", task.part.records))
+    screen_part(ScreenTask(store.work.uri, identity, attributes, (), *beside, task.part.records, "commercial"))
     licenses = store.read(task.part.records, ["license"]).column("license").to_pylist()
     reasons = store.read(beside[0]).column("reason").to_pylist()
     assert dict(zip(licenses, reasons, strict=True)) == {
