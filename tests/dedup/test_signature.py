@@ -27,7 +27,7 @@ def theirs(words: list[str], params: SignatureParams) -> MinHash:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.lists(st.lists(st.sampled_from([*WORDS, "größe", "図"]), max_size=80), max_size=5),
+    st.lists(st.lists(st.sampled_from([*WORDS, "öl", "図"]), max_size=80), max_size=5),
     st.integers(0, 2**32 - 1),
     st.sampled_from([16, 128]),
     st.integers(1, 6),
