@@ -111,6 +111,16 @@ def _any_near(ours: np.uint64, hashes: Hashes, first: int, stop: int, radius: in
     return bool(near > 0)
 
 
+@inlined
+def _found_by(earlier: Words, apart: np.uint64) -> bool:
+    """Whether one of the `earlier` bands finds two hashes that differ in the bits `apart`."""
+    known = False
+    for row in range(len(earlier)):
+        inside = apart >> np.uint64(earlier[row, 0]) & np.uint64((1 << earlier[row, 1]) - 1)
+        known = known or ones(inside) <= earlier[row, 2]
+    return known
+
+
 @compiled
 def _meet(
     ordered: Hashes,
@@ -140,13 +150,7 @@ def _meet(
                 continue
             for right in range(max(first, state[2]), stop):
                 apart = ours ^ ordered[right]
-                if ones(apart) > radius:
-                    continue
-                known = False
-                for row in range(len(earlier)):
-                    inside = apart >> np.uint64(earlier[row, 0]) & np.uint64((1 << earlier[row, 1]) - 1)
-                    known = known or ones(inside) <= earlier[row, 2]
-                if known:
+                if ones(apart) > radius or _found_by(earlier, apart):
                     continue
                 if found == room:
                     state[0], state[1], state[2] = number, left, right
@@ -206,13 +210,7 @@ def _look_up(
                 continue
             for right in range(first, stop):
                 apart = ours ^ ordered[right]
-                if ones(apart) > radius:
-                    continue
-                known = False
-                for row in range(len(earlier)):
-                    inside = apart >> np.uint64(earlier[row, 0]) & np.uint64((1 << earlier[row, 1]) - 1)
-                    known = known or ones(inside) <= earlier[row, 2]
-                if known:
+                if ones(apart) > radius or _found_by(earlier, apart):
                     continue
                 if found == room:
                     state[0], state[1], state[2] = query, number, right
