@@ -31,7 +31,10 @@ _NO_SUCH_NAME = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 @dataclass(frozen=True)
 class Location:
-    """A file or folder, by URI (``file:///...``, ``s3://...``, ``gs://...``)."""
+    """A file or folder, by URI (``file:///...``, ``s3://...``, ``gs://...``).
+
+    URIs of object stores may end in options for the file system, e.g. ``s3://bucket/data?endpoint_override=HOST:PORT``.
+    """
 
     uri: str
 
@@ -59,10 +62,16 @@ class Location:
     @property
     def name(self) -> str:
         """Last component."""
-        return posixpath.basename(self.uri)
+        return posixpath.basename(self._without_options()[0])
 
     def __truediv__(self, relative: str) -> Location:
-        return Location(f"{self.uri}/{relative}" if relative else self.uri)
+        place, options = self._without_options()
+        return Location(f"{place}/{relative}{options}" if relative else self.uri)
+
+    def _without_options(self) -> tuple[str, str]:
+        """Return the URI up to its options, and those with their question mark; in a local name it is a character."""
+        place, mark, options = (self.uri, "", "") if self.is_local else self.uri.partition("?")
+        return place, mark + options
 
     def __str__(self) -> str:
         return self.path if self.is_local else self.uri

@@ -98,3 +98,11 @@ def test_a_file_that_breaks_while_it_is_read_is_named(tmp_path):
     location = Location.of(tmp_path) / "worn.bin"
     with pytest.raises(StoreError, match=r"cannot read .*worn\.bin: .*Input/output"), location.reading():
         raise OSError(errno.EIO, "Input/output error")
+
+
+def test_options_of_an_object_store_stay_at_the_end():
+    root = Location.of("s3://bucket/data?endpoint_override=127.0.0.1:9000&scheme=http")
+    file = root / "train" / "a.json"
+    assert file.uri == "s3://bucket/data/train/a.json?endpoint_override=127.0.0.1:9000&scheme=http"
+    assert (file.name, root.name, (root / "").uri) == ("a.json", "data", root.uri)
+    assert (Location.of("/tmp/what?") / "b").path == "/tmp/what?/b"
