@@ -245,7 +245,7 @@ def _train_tokenizer() -> str:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_corpus(), trainer)
+    tokenizer.train_from_iterator(corpus(), trainer)
     if tokenizer.get_vocab_size() != _VOCABULARY:
         raise ValueError(f"the corpus gave {tokenizer.get_vocab_size()} tokens; the model has {_VOCABULARY}")
     return str(tokenizer.to_str(pretty=False))
@@ -304,7 +304,7 @@ _COLOURS = ("red", "green", "blue", "yellow", "black", "white", "orange", "grey"
 _PLACES = ("table", "street", "wall", "page", "left side", "right side", "floor", "background")
 
 
-def _corpus() -> Iterator[str]:
+def corpus() -> Iterator[str]:
     """Yield the sentences that the merges are learned from: the kind of text that synthesis prompts consist of."""
     yield from _INSTRUCTIONS * 20
     for index in range(1200):
