@@ -14,7 +14,7 @@ import numpy as np
 
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.synth.small_vlm.model import IMAGE_TOKENS, picture_prefix, request_text
-from infinity_mm.synth.small_vlm.render import SIDE, draw, draw_unknown
+from infinity_mm.synth.small_vlm.render import draw, draw_unknown
 from infinity_mm.synth.small_vlm.scenes import (
     COLORS,
     LABELS,

@@ -137,9 +137,7 @@ def write(folder: Path, model: Any, tokenizer: str, recipe: dict[str, Any]) -> N
     import torch
     from safetensors.torch import save
 
-    weights = {
-        name: value.detach().cpu().to(torch.float16).contiguous() for name, value in model.named_parameters()
-    }
+    weights = {name: value.detach().cpu().to(torch.float16).contiguous() for name, value in model.named_parameters()}
     files = {
         "chat_template.jinja": CHAT_TEMPLATE.encode(),
         "config.json": _json(model.config.to_diff_dict()),

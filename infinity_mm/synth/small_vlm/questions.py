@@ -37,6 +37,8 @@ DIRECTIONS: Final = (
     *("above and to the left", "above and to the right", "below and to the left", "below and to the right"),
 )
 PLURAL: Final = {shape: shape + ("es" if shape == "cross" else "s") for shape in SHAPES}
+#: Every color with every shape.
+NAMES: Final = tuple(f"{color} {shape}" for color in COLORS for shape in SHAPES)
 _NUMBERS: Final = tuple(str(n) for n in range(10))
 _LENGTHS: Final = tuple(str(n) for n in range(2, 8))
 
@@ -170,7 +172,15 @@ def _single(things: tuple[Thing, ...]) -> Iterator[Question]:
         other_colors, other_shapes = _others(COLORS, t.color), _others(SHAPES, t.shape)
         if shapes[t.shape] == 1:
             where = (f"The {t.shape} is in the {t.place}.",)
-            yield Question("Recognize color", f"What color is the {t.shape}?", t.color, where, "It is {}.", other_colors, (t.shape,))
+            yield Question(
+                "Recognize color",
+                f"What color is the {t.shape}?",
+                t.color,
+                where,
+                "It is {}.",
+                other_colors,
+                (t.shape,),
+            )
         if colors[t.color] == 1:
             where = (f"The {t.color} object is in the {t.place}.",)
             text = f"What shape is the {t.color} object?"
@@ -178,14 +188,18 @@ def _single(things: tuple[Thing, ...]) -> Iterator[Question]:
         if names[t.name] == 1:
             sure = (f"There is one {t.name} in the picture.",)
             text = f"Where is the {t.name}?"
-            yield Question("Locate object", text, t.place, sure, "It is in the {}.", _others(PLACES, t.place), (t.name,))
+            yield Question(
+                "Locate object", text, t.place, sure, "It is in the {}.", _others(PLACES, t.place), (t.name,)
+            )
         text = f"What color is the object in the {t.place}?"
         reason = (f"It is a {t.shape}.",)
         yield Question("Recognize color", text, t.color, reason, "Its color is {}.", other_colors, (t.place,))
         text = f"What shape is the object in the {t.place}?"
         reason = (f"The object is {t.color}.",)
         yield Question("Recognize shape", text, t.shape, reason, "It is a {}.", other_shapes, (t.place,))
-        wrong = tuple(f"{color} {shape}" for color in COLORS for shape in SHAPES if (color, shape) != (t.color, t.shape))
+        wrong = tuple(
+            f"{color} {shape}" for color in COLORS for shape in SHAPES if (color, shape) != (t.color, t.shape)
+        )
         sure = (f"There is one object in the {t.place}.",)
         close = "It is an {}." if t.color[0] in "aeiou" else "It is a {}."
         text = f"Which object is in the {t.place}?"
@@ -207,8 +221,7 @@ def _counts(things: tuple[Thing, ...]) -> Iterator[Question]:
 def _presence(things: tuple[Thing, ...]) -> Iterator[Question]:
     present = {t.name: t for t in things}
     shapes, colors = {t.shape for t in things}, {t.color for t in things}
-    every = [f"{color} {shape}" for color in COLORS for shape in SHAPES]
-    absent = [name for name in every if name not in present]
+    absent = [name for name in NAMES if name not in present]
     for name, t in present.items():
         reason = (f"I look at the {t.place}.",)
         yield _yes_no(f"Is there {article(name)} in the picture?", "yes", (*reason, f"It shows {article(name)}."))
@@ -241,8 +254,8 @@ def _relations(things: tuple[Thing, ...]) -> Iterator[Question]:
     if len(ranked) > 1 and ranked[0][1] > ranked[1][1]:
         shape, count = ranked[0]
         text = "Which shape appears most often?"
-        reason = (f"One shape appears {count} times.",)
-        yield Question("Compare quantities", text, shape, reason, "It is the {}.", _others(SHAPES, shape))
+        times = (f"One shape appears {count} times.",)
+        yield Question("Compare quantities", text, shape, times, "It is the {}.", _others(SHAPES, shape))
 
 
 def direction(a: int, b: int) -> str:
@@ -277,11 +290,21 @@ def _bars(scene: Chart) -> Iterator[Question]:
         yield Question("Parse bar charts", text, answer, labelled, "Its value is {}.", wrong, (f"{bar.color} bar",))
         high = (f"Bar {bar.label} has the value {bar.value}.",)
         text = f"What color is bar {bar.label}?"
-        yield Question("Recognize color", text, bar.color, high, "It is {}.", _others(COLORS, bar.color), (f"bar {bar.label}",))
+        yield Question(
+            "Recognize color", text, bar.color, high, "It is {}.", _others(COLORS, bar.color), (f"bar {bar.label}",)
+        )
         if values[bar.value] == 1:
             reason = (f"The {bar.color} bar has this value.",)
             text = f"Which bar has the value {bar.value}?"
-            yield Question("Parse charts", text, bar.label, reason, "It is bar {}.", _others(LABELS, bar.label), (f"value {bar.value}",))
+            yield Question(
+                "Parse charts",
+                text,
+                bar.label,
+                reason,
+                "It is bar {}.",
+                _others(LABELS, bar.label),
+                (f"value {bar.value}",),
+            )
 
 
 def _whole_chart(scene: Chart) -> Iterator[Question]:
@@ -315,11 +338,14 @@ def _about_sign(scene: Sign) -> Iterator[Question]:
     length, here = str(len(scene.word)), ("sign",)
     says = (f"The sign says {scene.word}.",)
     letters = (f"The word has {length} letters.",)
-    asked = (
-        Question("Recognize text", "What does the sign say?", scene.word, letters, "It says {}.", _others(WORDS, scene.word), here),
-        Question("Parse text", "How many letters does the word have?", length, says, "The number is {}.", _others(_LENGTHS, length), here),
-        Question("Recognize color", "What color is the sign?", scene.color, says, "It is {}.", _others(COLORS, scene.color), here),
-    )  # fmt: skip
+    text = "What does the sign say?"
+    wrong = _others(WORDS, scene.word)
+    asked = [Question("Recognize text", text, scene.word, letters, "It says {}.", wrong, here)]
+    text = "How many letters does the word have?"
+    asked.append(Question("Parse text", text, length, says, "The number is {}.", _others(_LENGTHS, length), here))
+    text = "What color is the sign?"
+    wrong = _others(COLORS, scene.color)
+    asked.append(Question("Recognize color", text, scene.color, says, "It is {}.", wrong, here))
     for question in asked:
         yield _with_opening(question, opening)
     shows = "It shows one word on a plate."

@@ -97,7 +97,10 @@ def _outline(shape: str) -> tuple[Point, ...]:
             return ((0.0, -1.0), (0.8, 0.0), (0.0, 1.0), (-0.8, 0.0))
         case "cross":
             a = 0.32
-            return ((-a, -1), (a, -1), (a, -a), (1, -a), (1, a), (a, a), (a, 1), (-a, 1), (-a, a), (-1, a), (-1, -a), (-a, -a))  # fmt: skip
+            arm = ((-a, -1.0), (a, -1.0), (a, -a))
+            # Each arm is the one before it, turned by a quarter.
+            turned = (arm, [(-y, x) for x, y in arm], [(-x, -y) for x, y in arm], [(y, -x) for x, y in arm])
+            return tuple(point for part in turned for point in part)
         case "star":
             turns = [(-math.pi / 2 + k * math.pi / 5, 1.0 if k % 2 == 0 else 0.42) for k in range(10)]
             return tuple((radius * math.cos(angle), radius * math.sin(angle)) for angle, radius in turns)

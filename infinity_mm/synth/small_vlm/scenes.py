@@ -148,7 +148,9 @@ def _chart(rng: random.Random) -> Scene:
     if rng.random() < 0.7:
         labels.sort()
     colors = rng.sample(COLORS, count)
-    return Chart(tuple(Bar(label, color, rng.randint(1, MAX_VALUE)) for label, color in zip(labels, colors, strict=True)))
+    return Chart(
+        tuple(Bar(label, color, rng.randint(1, MAX_VALUE)) for label, color in zip(labels, colors, strict=True))
+    )
 
 
 def _sign(rng: random.Random) -> Scene:

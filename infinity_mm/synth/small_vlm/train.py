@@ -92,7 +92,7 @@ class _Run:
         self._tokenizer = vocabulary.build(corpus())
         config = architecture.config(Tokenizer.from_str(self._tokenizer).get_vocab_size())
         torch.manual_seed(params.seed)
-        # Sequences are short: plain attention is faster here than the fused kernels, whose backward pass is slow on CPUs.
+        # Sequences are short: plain attention is faster than the fused kernels, whose backward pass is slow on CPUs.
         self._model = Idefics3ForConditionalGeneration._from_config(config, attn_implementation="eager")
         initialise(self._model)
         width = config.text_config.hidden_size
@@ -128,7 +128,7 @@ class _Run:
         seed = params.seed + (0 if name == "see" else 1)
         source = Batches(self._tokenizer, seed, pictures, examples)
         yield from DataLoader(
-            source,  # type: ignore[arg-type]
+            source,
             sampler=range(first, total),
             batch_size=None,
             num_workers=1 if self._device == "cpu" else 8,
@@ -267,7 +267,9 @@ def optimizers(model: Any, heads: Any, params: TrainParams) -> tuple[Any, Any]:
     """
     import torch
 
-    groups: dict[tuple[bool, bool], list[Any]] = {(hidden, tower): [] for hidden in (True, False) for tower in (True, False)}
+    groups: dict[tuple[bool, bool], list[Any]] = {
+        (hidden, tower): [] for hidden in (True, False) for tower in (True, False)
+    }
     for name, parameter in model.named_parameters():
         hidden = parameter.dim() == 2 and (".layers." in name or "connector" in name)
         groups[hidden, "vision_model" in name or "connector" in name].append(parameter)
