@@ -57,6 +57,7 @@ FACTS: Final[dict[str, int]] = {
     "word": len(WORDS) + 1,
     "sign_color": len(COLORS) + 1,
     "letters": 8,
+    "letter": 27,
 }
 
 
@@ -142,7 +143,7 @@ def facts_of(scene: Scene | None) -> dict[str, list[int]]:
     """Return each fact's value at each of the nine image tokens.
 
     Of shapes, a token knows the thing in its own cell and how many are like it; of a chart, the k-th token knows the
-    k-th bar; of a sign, every token knows the word.
+    k-th bar; of a sign, every token knows the word and the k-th token its k-th letter.
     """
     facts = {name: [0] * IMAGE_TOKENS for name in FACTS}
     facts["place"] = list(range(IMAGE_TOKENS))
@@ -157,6 +158,8 @@ def facts_of(scene: Scene | None) -> dict[str, list[int]]:
             values = {"kind": 3, "word": WORDS.index(scene.word) + 1, "letters": len(scene.word)}
             values["sign_color"] = COLORS.index(scene.color) + 1
             facts |= {name: [value] * IMAGE_TOKENS for name, value in values.items()}
+            for slot, letter in enumerate(scene.word):
+                facts["letter"][slot] = ord(letter) - ord("A") + 1
     return facts
 
 
