@@ -151,7 +151,7 @@ def _about_shapes(scene: Shapes) -> Iterator[Question]:
     opening = ("The picture is a drawing of shapes.", f"There {many} on a plain background.")
     for question in (*_single(things), *_counts(things), *_presence(things), *_relations(things)):
         yield _with_opening(question, opening)
-    shows = "It shows shapes on a plain background."
+    shows = "All objects have plain colors."
     yield _with_opening(_category("shapes", shows), (opening[1], "Nothing else can be seen in the picture."))
 
 
@@ -247,7 +247,7 @@ def _relations(things: tuple[Thing, ...]) -> Iterator[Question]:
             if a is not b:
                 answer = direction(a.cell, b.cell)
                 text = f"Where is the {a.name} relative to the {b.name}?"
-                reason = (f"The {a.name} is in the {a.place}.", f"The {b.name} is in the {b.place}.")
+                reason = (f"The {a.name} is in the {a.place}, and the {b.name} at the {b.place}.",)
                 leaf, wrong = "Determine relative position", _others(DIRECTIONS, answer)
                 yield Question(leaf, text, answer, reason, "So it is {}.", wrong, (a.name, b.name))
     ranked = Counter(t.shape for t in things).most_common()
@@ -273,7 +273,7 @@ def _about_chart(scene: Chart) -> Iterator[Question]:
     opening = ("The picture is a bar chart.", f"There are {len(scene.bars)} bars with labels and values.")
     for question in (*_bars(scene), *_whole_chart(scene)):
         yield _with_opening(question, opening)
-    shows = "It shows bars with labels and values."
+    shows = "Each bar has a color of its own."
     yield _with_opening(_category("chart", shows), (opening[1], "Nothing else can be seen in the picture."))
 
 
@@ -348,7 +348,7 @@ def _about_sign(scene: Sign) -> Iterator[Question]:
     asked.append(Question("Recognize color", text, scene.color, says, "It is {}.", wrong, here))
     for question in asked:
         yield _with_opening(question, opening)
-    shows = "It shows one word on a plate."
+    shows = "The letters are large."
     yield _with_opening(_category("sign", shows), (opening[1], "Nothing else can be seen in the picture."))
 
 
