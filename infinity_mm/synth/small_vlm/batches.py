@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from infinity_mm.keyed import keyed_u64
-from infinity_mm.synth.small_vlm.model import IMAGE_TOKENS, picture_prefix, request_text
-from infinity_mm.synth.small_vlm.render import draw, draw_unknown
+from infinity_mm.synth.small_vlm.model import IMAGE_TOKENS, PATCH, picture_prefix, request_text
+from infinity_mm.synth.small_vlm.render import SIDE, Mark, draw_marked, draw_unknown
 from infinity_mm.synth.small_vlm.scenes import (
     COLORS,
     LABELS,
@@ -59,6 +59,8 @@ FACTS: Final[dict[str, int]] = {
     "letters": 8,
     "letter": 27,
 }
+#: What each patch of the vision tower shall name: the shape, letter or digit drawn there; 0 stands for none.
+MARKS: Final = (*SHAPES, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *"123456789")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Batch:
     pixels: np.ndarray[Any, Any]
     #: fact -> (B, IMAGE_TOKENS), int64
     facts: dict[str, np.ndarray[Any, Any]]
+    #: (B, patches), int64, index into `MARKS` plus one
+    marks: np.ndarray[Any, Any]
     rows: tuple[Rows, ...]
 
 
@@ -98,10 +102,11 @@ class Batches:
     def __getitem__(self, index: int) -> Batch:
         """Return batch `index`."""
         rng = random.Random(keyed_u64(self._seed, "small_vlm.batch", str(index)))
-        pixels, scenes, examples = [], [], []
+        pixels, scenes, marks, examples = [], [], [], []
         for place in range(self._pictures):
             scene = None if rng.random() < UNKNOWN_SHARE else draw_scene(rng)
-            image = draw_unknown(rng) if scene is None else draw(scene, rng)
+            image, drawn = (draw_unknown(rng), []) if scene is None else draw_marked(scene, rng)
+            marks.append(marks_of(drawn))
             pixels.append(np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1.0)
             scenes.append(scene)
             maker = Maker(rng)
@@ -110,7 +115,7 @@ class Batches:
         examples.sort(key=lambda pair: len(pair[1][0]))
         size = -(-len(examples) // self._groups) or 1
         rows = tuple(_rows(examples[k : k + size]) for k in range(0, len(examples), size))
-        return Batch(np.stack(pixels), _stack([facts_of(scene) for scene in scenes]), rows)
+        return Batch(np.stack(pixels), _stack([facts_of(scene) for scene in scenes]), np.stack(marks), rows)
 
     def _encode(self, example: Example, rng: random.Random) -> tuple[list[int], int]:
         """Return the token ids of a whole example and how many of them are the answer with its end mark."""
@@ -137,6 +142,18 @@ def _rows(examples: list[tuple[int, tuple[list[int], int]]]) -> Rows:
 
 def _stack(facts: list[dict[str, list[int]]]) -> dict[str, np.ndarray[Any, Any]]:
     return {name: np.array([one[name] for one in facts], np.int64) for name in FACTS}
+
+
+def marks_of(marks: list[Mark]) -> np.ndarray[Any, Any]:
+    """Return for each patch, in reading order, 1 + index of the mark whose box holds its centre, or 0; int64."""
+    named = np.zeros((SIDE // PATCH, SIDE // PATCH), np.int64)
+    centres = (np.arange(SIDE // PATCH) + 0.5) * PATCH
+    for mark in marks:
+        # A box narrower than a patch may hold no centre; half a patch more always holds one.
+        down = np.abs(centres - mark.y) <= max(mark.half_height, PATCH / 2)
+        along = np.abs(centres - mark.x) <= max(mark.half_width, PATCH / 2)
+        named[np.ix_(down, along)] = MARKS.index(mark.name) + 1
+    return named.reshape(-1)
 
 
 def facts_of(scene: Scene | None) -> dict[str, list[int]]:

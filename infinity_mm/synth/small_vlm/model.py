@@ -14,9 +14,9 @@ from typing import Any, Final
 from infinity_mm.synth.small_vlm.render import SIDE
 from infinity_mm.synth.small_vlm.vocabulary import AROUND, BOS, EOS, GLOBAL, IMAGE, PAD, SPECIAL
 
-_PATCH: Final = 8  # pixels
+PATCH: Final = 8  # pixels
 _FOLD: Final = 4  # the connector folds 4 x 4 patches into one token
-IMAGE_TOKENS: Final = (SIDE // _PATCH // _FOLD) ** 2
+IMAGE_TOKENS: Final = (SIDE // PATCH // _FOLD) ** 2
 _POSITIONS: Final = 8192
 
 CHAT_TEMPLATE: Final = (
@@ -70,7 +70,7 @@ def config(vocabulary: int) -> Any:
         "num_hidden_layers": 4,
         "num_attention_heads": 3,
         "image_size": SIDE,
-        "patch_size": _PATCH,
+        "patch_size": PATCH,
     }
     return Idefics3Config(
         text_config=text,

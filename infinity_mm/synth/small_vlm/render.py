@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import random
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -36,20 +37,36 @@ Rgb = tuple[int, int, int]
 Point = tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Mark:
+    """One shape, letter or digit, and the box it fills, in pixels of a picture of `SIDE` a side."""
+
+    #: Name of the shape, or the character.
+    name: str
+    x: float
+    y: float
+    half_width: float
+    half_height: float
+
+
 def draw(scene: Scene, rng: random.Random, side: int = SIDE) -> Image.Image:
     """Return the scene as an RGB picture of `side` x `side` pixels."""
+    return draw_marked(scene, rng, side)[0]
+
+
+def draw_marked(scene: Scene, rng: random.Random, side: int = SIDE) -> tuple[Image.Image, list[Mark]]:
+    """Return the picture of `draw` and where its shapes, letters and digits are."""
     big = SIDE * _OVER
     image = Image.new("RGB", (big, big), _near(rng.choice(_BACKGROUNDS), rng, 6))
     pen = ImageDraw.Draw(image)
     match scene:
         case Shapes():
-            for thing in scene.things:
-                _thing(pen, thing, rng)
+            marks = [_thing(pen, thing, rng) for thing in scene.things]
         case Chart():
-            _chart(pen, scene, rng)
+            marks = _chart(pen, scene, rng)
         case Sign():
-            _sign(pen, scene, rng)
-    return image.resize((side, side), Image.Resampling.LANCZOS)
+            marks = _sign(pen, scene, rng)
+    return image.resize((side, side), Image.Resampling.LANCZOS), marks
 
 
 def png(image: Image.Image) -> bytes:
@@ -71,7 +88,7 @@ def _near(color: Rgb, rng: random.Random, spread: int) -> Rgb:
     return red, green, blue
 
 
-def _thing(pen: ImageDraw.ImageDraw, thing: Thing, rng: random.Random) -> None:
+def _thing(pen: ImageDraw.ImageDraw, thing: Thing, rng: random.Random) -> Mark:
     cell = SIDE * _OVER / 3
     half = cell * (rng.uniform(0.34, 0.42) if thing.size == "large" else rng.uniform(0.19, 0.25))
     slack = cell / 2 - half - 1
@@ -83,6 +100,7 @@ def _thing(pen: ImageDraw.ImageDraw, thing: Thing, rng: random.Random) -> None:
         pen.ellipse((x - half, y - half, x + half, y + half), fill=color)
     else:
         pen.polygon([(x + half * u, y + half * v) for u, v in _outline(thing.shape)], fill=color)
+    return Mark(thing.shape, x / _OVER, y / _OVER, half / _OVER, half / _OVER)
 
 
 @cache
@@ -107,12 +125,20 @@ def _outline(shape: str) -> tuple[Point, ...]:
     raise ValueError(f"no outline of {shape!r}")
 
 
-def _text(pen: ImageDraw.ImageDraw, at: Point, text: str, size: int, fill: Rgb) -> None:
-    """Write `text` centred on `at`."""
-    pen.text(at, text, font=_font(size), fill=fill, anchor="mm")
+def _text(pen: ImageDraw.ImageDraw, at: Point, text: str, size: int, fill: Rgb) -> list[Mark]:
+    """Write `text` centred on `at`; return a mark for each character."""
+    font = _font(size)
+    pen.text(at, text, font=font, fill=fill, anchor="mm")
+    left = at[0] - font.getlength(text) / 2
+    marks = []
+    for place, character in enumerate(text):
+        width = font.getlength(character)
+        x = left + font.getlength(text[:place]) + width / 2
+        marks.append(Mark(character, x / _OVER, at[1] / _OVER, width / 2 / _OVER, size * 0.4 / _OVER))
+    return marks
 
 
-def _chart(pen: ImageDraw.ImageDraw, chart: Chart, rng: random.Random) -> None:
+def _chart(pen: ImageDraw.ImageDraw, chart: Chart, rng: random.Random) -> list[Mark]:
     big = SIDE * _OVER
     ink = _near((40, 40, 40), rng, 20)
     base = big * 0.84 + rng.uniform(-4, 4)
@@ -121,16 +147,18 @@ def _chart(pen: ImageDraw.ImageDraw, chart: Chart, rng: random.Random) -> None:
     step = (right - left) / len(chart.bars)
     width = step * rng.uniform(0.5, 0.75)
     size = round(big * rng.uniform(0.12, 0.135))
+    marks = []
     for k, bar in enumerate(chart.bars):
         x = left + (k + 0.5) * step
         top = base - bar.value * unit
         pen.rectangle((x - width / 2, top, x + width / 2, base), fill=_near(_RGB[bar.color], rng, 14))
-        _text(pen, (x, base + size * 0.6), bar.label, size, ink)
-        _text(pen, (x, top - size * 0.5), str(bar.value), size, ink)
+        marks += _text(pen, (x, base + size * 0.6), bar.label, size, ink)
+        marks += _text(pen, (x, top - size * 0.5), str(bar.value), size, ink)
     pen.line((left, base, right, base), fill=ink, width=_OVER)
+    return marks
 
 
-def _sign(pen: ImageDraw.ImageDraw, sign: Sign, rng: random.Random) -> None:
+def _sign(pen: ImageDraw.ImageDraw, sign: Sign, rng: random.Random) -> list[Mark]:
     big = SIDE * _OVER
     x, y = big / 2 + rng.uniform(-8, 8), big / 2 + rng.uniform(-20, 20)
     half_width, half_height = big * rng.uniform(0.43, 0.46), big * rng.uniform(0.2, 0.3)
@@ -142,7 +170,7 @@ def _sign(pen: ImageDraw.ImageDraw, sign: Sign, rng: random.Random) -> None:
     size = round(big * rng.uniform(0.24, 0.27))
     while _font(size).getlength(sign.word) > 1.84 * half_width:
         size -= 2
-    _text(pen, (x, y), sign.word, size, ink)
+    return _text(pen, (x, y), sign.word, size, ink)
 
 
 def draw_unknown(rng: random.Random, side: int = SIDE) -> Image.Image:

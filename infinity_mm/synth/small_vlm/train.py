@@ -1,8 +1,9 @@
 """Training of the small model, from nothing, in two stages.
 
-First the vision tower and the connector learn to state the facts of the picture at each image token (linear heads
-that are thrown away later): dense supervision, which costs minutes where learning to see from answers alone would
-cost days. Then all of it learns to answer, with the loss on answer tokens only; the heads go on beside it.
+First the vision tower learns to name what is drawn at each patch, and with the connector to state the facts of the
+picture at each image token (linear heads that are thrown away later): dense supervision, which costs minutes where
+learning to see from answers alone would cost days. Then all of it learns to answer, with the loss on answer tokens
+only; the heads go on beside it.
 
 The learning rate rises, stays, and falls linearly over the last quarter of each stage's steps.
 """
@@ -22,11 +23,12 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.synth.engines import torch_cpu
 from infinity_mm.synth.small_vlm import model as architecture
 from infinity_mm.synth.small_vlm import vocabulary
-from infinity_mm.synth.small_vlm.batches import FACTS, Batch, Batches
+from infinity_mm.synth.small_vlm.batches import FACTS, MARKS, Batch, Batches
 from infinity_mm.synth.tiny_model import corpus
 
 _PREFIX = 4  # tokens before the image tokens
 _STATE = "state.pt"
+_MARK = "mark"
 
 Log = Callable[[str], None]
 
@@ -96,7 +98,9 @@ class _Run:
         self._model = Idefics3ForConditionalGeneration._from_config(config, attn_implementation="eager")
         initialise(self._model)
         width = config.text_config.hidden_size
-        self._heads = torch.nn.ModuleDict({name: torch.nn.Linear(width, n) for name, n in FACTS.items()})
+        heads = {name: torch.nn.Linear(width, n) for name, n in FACTS.items()}
+        heads[_MARK] = torch.nn.Linear(config.vision_config.hidden_size, len(MARKS) + 1)
+        self._heads = torch.nn.ModuleDict(heads)
         self._model.to(device).train()
         self._heads.to(device)
         self._optimizers = optimizers(self._model, self._heads, params)
@@ -151,8 +155,9 @@ class _Run:
         import torch
 
         with torch.autocast(self._device, torch.bfloat16):
-            features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
+            patches, features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
             facts, right = self._state_facts(features, batch)
+            facts = facts + self._name_marks(patches, batch)
             answers = answer_loss(self._model, features, batch) if batch.rows else facts.new_zeros(())
         weight = 1.0 if name == "see" else self._params.facts_weight
         loss = weight * facts + answers
@@ -170,12 +175,23 @@ class _Run:
 
         total = features.new_zeros((), dtype=torch.float32)
         correct = torch.ones(features.shape[0], dtype=torch.bool, device=features.device)
-        for name, head in self._heads.items():
+        for name in FACTS:
+            head = self._heads[name]
             target = torch.from_numpy(batch.facts[name]).to(self._device)
             scores = head(features).float()
             total = total + torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
             correct &= (scores.argmax(-1) == target).all(-1)
         return total, correct.float().mean().item()
+
+    def _name_marks(self, patches: Any, batch: Batch) -> Any:
+        """Return the loss of naming what is drawn at each patch; patches with and without a mark weigh the same."""
+        import torch
+
+        target = torch.from_numpy(batch.marks).to(self._device).flatten()
+        scores = self._heads[_MARK](patches).float().flatten(0, 1)
+        losses = torch.nn.functional.cross_entropy(scores, target, reduction="none")
+        marked = target > 0
+        return 2.0 * (losses[marked].mean() + losses[~marked].mean()) if marked.any() else losses.mean()
 
     def restore(self) -> None:
         """Go on from a saved state where there is one."""
@@ -283,10 +299,13 @@ def optimizers(model: Any, heads: Any, params: TrainParams) -> tuple[Any, Any]:
     return muon, torch.optim.AdamW(of(False), betas=(0.9, 0.98), **common)
 
 
-def see(model: Any, pixels: Any) -> Any:
-    """Return the image tokens, (B, IMAGE_TOKENS, width), of pictures (B, 3, SIDE, SIDE) in [-1, 1]."""
-    tower = model.model.vision_model(pixel_values=pixels).last_hidden_state
-    return model.model.connector(tower)
+def see(model: Any, pixels: Any) -> tuple[Any, Any]:
+    """Return patches and image tokens of pictures (B, 3, SIDE, SIDE) in [-1, 1].
+
+    The shapes are (B, patches, vision width) and (B, IMAGE_TOKENS, text width).
+    """
+    patches = model.model.vision_model(pixel_values=pixels).last_hidden_state
+    return patches, model.model.connector(patches)
 
 
 def answer_loss(model: Any, features: Any, batch: Batch) -> Any:
