@@ -27,16 +27,16 @@ TaskName = Literal[
 ]
 #: Share of each task in training.
 SHARES: Final[dict[TaskName, float]] = {
-    "tag": 1.0,
-    "classify": 1.2,
-    "generate": 2.0,
-    "judge": 2.0,
+    "tag": 1.5,
+    "classify": 0.8,
+    "generate": 1.5,
+    "judge": 1.5,
     "relevance": 0.8,
-    "phrase": 2.0,
-    "choice": 1.2,
-    "yes_no": 0.8,
+    "phrase": 3.0,
+    "choice": 1.0,
+    "yes_no": 1.0,
     "brief": 0.5,
-    "detailed": 0.5,
+    "detailed": 0.4,
 }
 RELEVANCE: Final = ("relevance", 1)
 YES_NO: Final = ("yes", "no")

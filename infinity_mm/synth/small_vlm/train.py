@@ -23,6 +23,7 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.synth.engines import torch_cpu
 from infinity_mm.synth.small_vlm import model as architecture
 from infinity_mm.synth.small_vlm import vocabulary
+from infinity_mm.synth.small_vlm.align import align
 from infinity_mm.synth.small_vlm.batches import FACTS, MARKS, Batch, Batches
 from infinity_mm.synth.tiny_model import corpus
 
@@ -110,6 +111,11 @@ class _Run:
         """Run the steps of a stage that are still to do."""
         params = self._params
         total = params.see_steps if name == "see" else params.steps
+        if name == "answer" and self._done[name] == 0:
+            from tokenizers import Tokenizer
+
+            count = align(self._model, self._heads, Tokenizer.from_str(self._tokenizer))
+            self._log(f"{count} words take the directions of facts")
         saved, reported, window = time.monotonic(), time.monotonic(), _Means()
         for batch in self._batches(name, self._done[name], total):
             self._pace(name, total)

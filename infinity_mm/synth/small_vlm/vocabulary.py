@@ -130,7 +130,7 @@ def build(corpus: Iterable[str]) -> str:
     learned: dict[str, Any] = json.loads(learner.to_str())["model"]
     vocabulary: dict[str, int] = learned["vocab"]
     for piece in pieces():
-        vocabulary.setdefault(_as_bytes(piece), len(vocabulary))
+        vocabulary.setdefault(spelled(piece), len(vocabulary))
     merges = [tuple(merge) for merge in learned["merges"]]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -144,9 +144,9 @@ def build(corpus: Iterable[str]) -> str:
     return str(tokenizer.to_str(pretty=False))
 
 
-def _as_bytes(piece: str) -> str:
+def spelled(piece: str) -> str:
     """Return the piece as byte-level BPE spells it: one visible character for each byte of UTF-8."""
     from tokenizers import pre_tokenizers
 
-    [(spelled, _)] = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(piece)
-    return str(spelled)
+    [(text, _)] = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(piece)
+    return str(text)
