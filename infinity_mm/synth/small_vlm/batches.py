@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,11 +33,15 @@ from infinity_mm.synth.small_vlm.scenes import (
 from infinity_mm.synth.small_vlm.tasks import SHARES, Example, Maker, TaskName
 from infinity_mm.synth.small_vlm.vocabulary import EOS
 
+#: Shares at first, while the model learns to look things up at all; the other forms build on that.
+EARLY_SHARES: Final[dict[TaskName, float]] = {**SHARES, "phrase": 8.0, "tag": 4.0, "generate": 0.5, "judge": 0.5}
 #: Share of pictures of no known kind.
 UNKNOWN_SHARE: Final = 0.08
 _OF_UNKNOWN: Final[tuple[TaskName, ...]] = ("tag", "classify", "judge", "relevance")
 #: Examples whose system text is left out, so that its words are help and not the only cue.
 _NO_SYSTEM: Final = 0.05
+#: Groups of examples of like length in a batch: the more, the less padding.
+_GROUPS: Final = 4
 
 #: What each image token shall say of the picture, and of how many values; 0 stands for "does not apply".
 FACTS: Final[dict[str, int]] = {
@@ -91,13 +96,13 @@ class Batch:
 class Batches:
     """Makes the k-th batch; given to a loader's worker, it carries the tokenizer along."""
 
-    def __init__(self, tokenizer: str, seed: int, pictures: int, examples: int, groups: int = 4):
-        """Make `pictures` a batch with `examples` each (0 for pictures alone), in `groups` of like length."""
+    def __init__(self, tokenizer: str, seed: int, pictures: int, examples: int, early: int = 0):
+        """Make `pictures` a batch with `examples` each (0 for pictures alone), the first `early` with early shares."""
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_str(tokenizer)
         self._prefix = self._tokenizer.encode(picture_prefix()).ids
-        self._seed, self._pictures, self._examples, self._groups = seed, pictures, examples, groups
+        self._seed, self._pictures, self._examples, self._early = seed, pictures, examples, early
 
     def __getitem__(self, index: int) -> Batch:
         """Return batch `index`."""
@@ -110,10 +115,10 @@ class Batches:
             pixels.append(np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1.0)
             scenes.append(scene)
             maker = Maker(rng)
-            for task in _tasks(rng, scene, self._examples):
+            for task in _tasks(rng, scene, self._examples, EARLY_SHARES if index < self._early else SHARES):
                 examples.append((place, self._encode(maker.example(scene, task), rng)))
         examples.sort(key=lambda pair: len(pair[1][0]))
-        size = -(-len(examples) // self._groups) or 1
+        size = -(-len(examples) // _GROUPS) or 1
         rows = tuple(_rows(examples[k : k + size]) for k in range(0, len(examples), size))
         return Batch(np.stack(pixels), _stack([facts_of(scene) for scene in scenes]), np.stack(marks), rows)
 
@@ -125,9 +130,9 @@ class Batches:
         return [*self._prefix, *asked, *answer], len(answer)
 
 
-def _tasks(rng: random.Random, scene: Scene | None, count: int) -> list[TaskName]:
-    names = list(SHARES) if scene is not None else list(_OF_UNKNOWN)
-    return rng.choices(names, [SHARES[name] for name in names], k=count)
+def _tasks(rng: random.Random, scene: Scene | None, count: int, shares: Mapping[TaskName, float]) -> list[TaskName]:
+    names = list(shares) if scene is not None else list(_OF_UNKNOWN)
+    return rng.choices(names, [shares[name] for name in names], k=count)
 
 
 def _rows(examples: list[tuple[int, tuple[list[int], int]]]) -> Rows:

@@ -47,7 +47,9 @@ class TrainParams(Frozen):
     #: Examples for each picture in the second stage.
     examples: int = Field(default=8, gt=0)
     learning_rate: float = Field(default=2e-3, gt=0)
-    #: Learning rate of the vision tower in the second stage, as a share of the other.
+    #: First steps of the second stage, in which the decoder learns to look things up while the vision tower rests.
+    early_steps: int = Field(default=800, ge=0)
+    #: Learning rate of the vision tower after that, as a share of the other.
     vision_share: float = Field(default=0.3, ge=0)
     weight_decay: float = Field(default=0.02, ge=0)
     #: Share of a stage's steps over which the learning rate falls to a twentieth.
@@ -136,7 +138,7 @@ class _Run:
         params = self._params
         pictures, examples = (params.pictures * 2, 0) if name == "see" else (params.pictures, params.examples)
         seed = params.seed + (0 if name == "see" else 1)
-        source = Batches(self._tokenizer, seed, pictures, examples)
+        source = Batches(self._tokenizer, seed, pictures, examples, params.early_steps)
         yield from DataLoader(
             source,
             sampler=range(first, total),
@@ -160,13 +162,15 @@ class _Run:
         """Take one step; return the losses."""
         import torch
 
+        resting = name == "answer" and self._done[name] < self._params.early_steps
         with torch.autocast(self._device, torch.bfloat16):
-            patches, features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
-            facts, right = self._state_facts(features, batch)
-            facts = facts + self._name_marks(patches, batch)
+            with torch.set_grad_enabled(not resting):
+                patches, features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
+                facts, right = self._state_facts(features, batch)
+                facts = facts + self._name_marks(patches, batch)
             answers = answer_loss(self._model, features, batch) if batch.rows else facts.new_zeros(())
         weight = 1.0 if name == "see" else self._params.facts_weight
-        loss = weight * facts + answers
+        loss = answers if resting else weight * facts + answers
         loss.backward()
         torch.nn.utils.clip_grad_norm_((*self._model.parameters(), *self._heads.parameters()), 1.0)
         for optimizer in self._optimizers:
