@@ -1,9 +1,10 @@
-"""Gives words the directions in which the vision tower states what they name.
+"""Starts the decoder with what the vision tower's heads know: words are looked up in the image tokens from the start.
 
-After the first stage a linear head reads, say, "red" from an image token along some direction. The token "red" starts
-the second stage with that same direction, as input and as output. To find the red thing is then to compare two
-vectors, and to say its shape is to copy one. The four heads of one layer start out doing just that: each compares the
-words of one sort with the image tokens, and copies what those state of other sorts. Training goes on from there.
+After the first stage a linear head reads, say, "red" from an image token along some direction. The word "red" gets
+that direction as its output vector, so that to say what a token states is to copy it. Input vectors of words are kept
+out of these directions (or words would find themselves before any picture), and the four heads of one layer start out
+comparing words of one sort with what image tokens state of that sort, and copying what these state of other sorts.
+Training goes on from there.
 """
 
 from __future__ import annotations
@@ -48,25 +49,32 @@ def align(model: Any, heads: Any, tokenizer: Any) -> int:
     """Set the vectors of the words that facts have, and the heads that look them up; return how many tokens were set.
 
     `heads` maps each fact to its linear head. Input vectors keep unit scale in each dimension, output ones unit norm.
+    The spellings of a word share their vectors.
     """
     import torch
 
     directions = {word: torch.nn.functional.normalize(total, dim=0) for word, total in _directions(heads).items()}
     inputs, outputs = model.model.text_model.embed_tokens.weight, model.lm_head.weight
+    stated = {word for compared, _ in _LOOKUPS for word in compared}
+    span = torch.linalg.qr(torch.stack([directions[word] for word in sorted(stated)], dim=1)).Q
+    names: dict[str, Any] = {}
     count = 0
     with torch.no_grad():
+        inputs -= (inputs @ span) @ span.T
+        inputs *= inputs.shape[1] ** 0.5 / inputs.norm(dim=1, keepdim=True)
         for word, direction in directions.items():
+            own = inputs[tokenizer.token_to_id(spelled(word))].clone()
+            names[word] = torch.nn.functional.normalize(own, dim=0)
             for text in _spellings(word):
                 token = tokenizer.token_to_id(spelled(text))
                 if token is not None:
-                    inputs[token] = direction * direction.numel() ** 0.5
-                    outputs[token] = direction
+                    inputs[token], outputs[token] = own, direction
                     count += 1
-        _install(model.model.text_model, directions)
+        _install(model.model.text_model, names, directions)
     return count
 
 
-def _install(decoder: Any, directions: dict[str, Any]) -> None:
+def _install(decoder: Any, names: dict[str, Any], directions: dict[str, Any]) -> None:
     """Let each head of one layer compare and copy what `_LOOKUPS` says."""
     attention, size = decoder.layers[_LAYER].self_attn, decoder.config.head_dim
     # Rotary positions turn dimension k with k + size / 2, the later the slower: what is compared goes where it is slow.
@@ -74,7 +82,7 @@ def _install(decoder: Any, directions: dict[str, Any]) -> None:
     for head, (compared, copied) in enumerate(_LOOKUPS):
         base = head * size
         for place, word in zip(slow, compared, strict=False):
-            attention.q_proj.weight[base + place] = _COMPARE * directions[word]
+            attention.q_proj.weight[base + place] = _COMPARE * names[word]
             attention.k_proj.weight[base + place] = _COMPARE * directions[word]
         for place, word in zip(range(size), copied, strict=False):
             attention.v_proj.weight[base + place] = _COPY * directions[word]
