@@ -40,6 +40,11 @@ _LOOKUPS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (PLACES, (*COLORS, *SHAPES)),
     ((*LABELS, *_NUMBERS), (*COLORS, *_NUMBERS, *LABELS)),
 )
+#: The head, one layer later, by which the tokens before an answer fetch what the words of the question have found.
+_FETCH: Final = (_LAYER + 1, 0)
+_FETCHING: Final = ("\nAssistant:", '","answer":"', '{"reason":"The answer is ')
+_FETCHED: Final = (*COLORS, *SHAPES, *PLACES, *_NUMBERS)
+_ATTEND: Final = 3.5
 #: Scale of the comparing and of the copying matrices, set by hand so that a match stands out of nine tokens.
 _COMPARE: Final = 1.2
 _COPY: Final = 1.6
@@ -56,37 +61,60 @@ def align(model: Any, heads: Any, tokenizer: Any) -> int:
     directions = {word: torch.nn.functional.normalize(total, dim=0) for word, total in _directions(heads).items()}
     inputs, outputs = model.model.text_model.embed_tokens.weight, model.lm_head.weight
     stated = {word for compared, _ in _LOOKUPS for word in compared}
-    span = torch.linalg.qr(torch.stack([directions[word] for word in sorted(stated)], dim=1)).Q
+    width = inputs.shape[1]
+    chance = torch.randn(2, width, generator=torch.Generator().manual_seed(1))
+    kept_free = torch.stack([*(directions[word] for word in sorted(stated)), *chance], dim=1)
+    span = torch.linalg.qr(kept_free).Q
+    # Two directions of their own mark the words that can be looked up, and the tokens that an answer follows.
+    found, asks = span[:, -2] * width**0.5 / 2, span[:, -1] * width**0.5 / 2
     names: dict[str, Any] = {}
     count = 0
     with torch.no_grad():
         inputs -= (inputs @ span) @ span.T
-        inputs *= inputs.shape[1] ** 0.5 / inputs.norm(dim=1, keepdim=True)
+        inputs *= width**0.5 / inputs.norm(dim=1, keepdim=True)
         for word, direction in directions.items():
             own = inputs[tokenizer.token_to_id(spelled(word))].clone()
             names[word] = torch.nn.functional.normalize(own, dim=0)
             for text in _spellings(word):
                 token = tokenizer.token_to_id(spelled(text))
                 if token is not None:
-                    inputs[token], outputs[token] = own, direction
+                    inputs[token], outputs[token] = own + (found if word in stated else 0), direction
                     count += 1
         _install(model.model.text_model, names, directions)
+        for text in _FETCHING:
+            inputs[tokenizer.token_to_id(spelled(text))] += asks
+        _install_fetch(model.model.text_model, span[:, -1], span[:, -2], directions)
     return count
 
 
 def _install(decoder: Any, names: dict[str, Any], directions: dict[str, Any]) -> None:
     """Let each head of one layer compare and copy what `_LOOKUPS` says."""
     attention, size = decoder.layers[_LAYER].self_attn, decoder.config.head_dim
-    # Rotary positions turn dimension k with k + size / 2, the later the slower: what is compared goes where it is slow.
-    slow = [place for k in range(size // 2 - 1, -1, -1) for place in (k, k + size // 2)]
     for head, (compared, copied) in enumerate(_LOOKUPS):
         base = head * size
-        for place, word in zip(slow, compared, strict=False):
+        for place, word in zip(_slow(size), compared, strict=False):
             attention.q_proj.weight[base + place] = _COMPARE * names[word]
             attention.k_proj.weight[base + place] = _COMPARE * directions[word]
         for place, word in zip(range(size), copied, strict=False):
             attention.v_proj.weight[base + place] = _COPY * directions[word]
             attention.o_proj.weight[:, base + place] = _COPY * directions[word]
+
+
+def _install_fetch(decoder: Any, asks: Any, found: Any, directions: dict[str, Any]) -> None:
+    """Let one head attend from tokens along `asks` to words along `found`, and copy what these have looked up."""
+    layer, head = _FETCH
+    attention, size = decoder.layers[layer].self_attn, decoder.config.head_dim
+    base = head * size
+    attention.q_proj.weight[base + size // 2 - 1] = _ATTEND * asks
+    attention.k_proj.weight[base + size // 2 - 1] = _ATTEND * found
+    for place, word in zip(range(size), _FETCHED, strict=False):
+        attention.v_proj.weight[base + place] = _COPY * directions[word]
+        attention.o_proj.weight[:, base + place] = _COPY * directions[word]
+
+
+def _slow(size: int) -> list[int]:
+    """Return a head's dimensions from the slowest: rotary positions turn k with k + size / 2, the later the slower."""
+    return [place for k in range(size // 2 - 1, -1, -1) for place in (k, k + size // 2)]
 
 
 def _directions(heads: Any) -> dict[str, Any]:
