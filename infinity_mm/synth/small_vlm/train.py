@@ -47,8 +47,10 @@ class TrainParams(Frozen):
     #: Examples for each picture in the second stage.
     examples: int = Field(default=8, gt=0)
     learning_rate: float = Field(default=2.5e-3, gt=0)
-    #: First steps of the second stage, in which the decoder learns to look things up while the vision tower rests.
-    early_steps: int = Field(default=500, ge=0)
+    #: First steps of the second stage, in which most examples are short look-ups.
+    early_steps: int = Field(default=1200, ge=0)
+    #: First steps of the second stage, in which the vision tower rests.
+    resting_steps: int = Field(default=2000, ge=0)
     #: Learning rate of the vision tower after that, as a share of the other.
     vision_share: float = Field(default=0.2, ge=0)
     weight_decay: float = Field(default=0.02, ge=0)
@@ -162,7 +164,7 @@ class _Run:
         """Take one step; return the losses."""
         import torch
 
-        resting = name == "answer" and self._done[name] < self._params.early_steps
+        resting = name == "answer" and self._done[name] < self._params.resting_steps
         with torch.autocast(self._device, torch.bfloat16):
             with torch.set_grad_enabled(not resting):
                 patches, features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
