@@ -62,7 +62,9 @@ def test_a_stopped_run_goes_on_and_what_it_writes_loads(tmp_path):
 
     from infinity_mm.synth.small_vlm.train import TrainParams, train
 
-    params = TrainParams(see_steps=2, steps=2, pictures=2, examples=2, threads=1, early_steps=1, resting_steps=1, device="cpu")
+    params = TrainParams(
+        see_steps=2, steps=2, pictures=2, examples=2, threads=1, early_steps=1, resting_steps=1, device="cpu"
+    )
     whole = train(tmp_path / "whole", params, log=lambda _: None)
     said: list[str] = []
     train(tmp_path / "cut", params.model_copy(update={"steps": 1}), log=said.append)
