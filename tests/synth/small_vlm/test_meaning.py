@@ -136,7 +136,7 @@ class Liar:
             return reply
         value, scene = json.loads(reply.text), self._drawn[request.key.split("/")[0]].truth
         for form in ("brief", "detailed", "multiple_choice", "word_or_phrase"):
-            for question in askable(scene, form):
+            for question in askable(scene):
                 if (question.text, question.said(form)) == (value["question"], value["answer"]):
                     wrong = random.Random(request.key).choice(value.get("distractors", question.wrong))
                     if "distractors" in value:
