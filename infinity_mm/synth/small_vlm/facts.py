@@ -76,11 +76,11 @@ def _of_shapes(facts: dict[str, list[int]], scene: Shapes) -> None:
         color, shape = 1 + COLORS.index(thing.color), 1 + SHAPES.index(thing.shape)
         facts["color"][_PLACE + thing.quarter], facts["shape"][_PLACE + thing.quarter] = color, shape
         facts["listed_color"][_PLACE + order], facts["listed_shape"][_PLACE + order] = color, shape
-    for color, thing in alone(scene.things, "color").items():
-        slot = _COLOR + COLORS.index(color)
+    for name, thing in alone(scene.things, "color").items():
+        slot = _COLOR + COLORS.index(name)
         facts["shape"][slot], facts["place"][slot] = 1 + SHAPES.index(thing.shape), 1 + thing.quarter
-    for shape, thing in alone(scene.things, "shape").items():
-        slot = _SHAPE + SHAPES.index(shape)
+    for name, thing in alone(scene.things, "shape").items():
+        slot = _SHAPE + SHAPES.index(name)
         facts["color"][slot], facts["place"][slot] = 1 + COLORS.index(thing.color), 1 + thing.quarter
 
 

@@ -303,7 +303,8 @@ def optimizers(modules: tuple[Any, ...], params: TrainParams) -> tuple[Any, Any]
     """Return Muon (Jordan et al. 2024) for the matrices of the layers, and AdamW for all else."""
     import torch
 
-    hidden, others = [], []
+    hidden: list[Any] = []
+    others: list[Any] = []
     for module in modules:
         for name, parameter in module.named_parameters():
             inner = parameter.dim() == 2 and name.endswith(("proj.weight", "fc1.weight", "fc2.weight"))

@@ -37,6 +37,8 @@ AROUND, IMAGE, GLOBAL = "<fake_token_around_image>", "<image>", "<global-img>"
 SPECIAL: Final = (PAD, BOS, EOS, AROUND, IMAGE, GLOBAL)
 #: Entries that byte-level BPE learns for text outside of the fixed pieces, the 256 bytes and specials included.
 _LEARNED: Final = 512
+#: Most characters of a piece: the token trees of llguidance hold 1,024 bytes at most.
+_LONGEST: Final = 900
 _SLOT: Final = re.compile(r"\$[a-z_0-9]+")
 
 
@@ -69,13 +71,23 @@ def _prompt_pieces() -> Iterator[str]:
     for name, version in (*provenance.PROMPTS.values(), RELEVANCE):
         for section, text in load_prompt(name, version).sections:
             if section == "system":
-                yield f"{text}\n"
+                yield from _cut(f"{text}\n")
             elif section.startswith("form."):
                 yield f".\nForm of the answer: {text}"
                 yield f".\nForm of the answer: {text}\n\nQuestion: "
             else:
                 yield from (piece for piece in _SLOT.split(text) if piece.strip())
     yield from (f"\n{hint}" for hint in FORMAT_HINTS.values())
+
+
+def _cut(text: str) -> list[str]:
+    """Return a text in as few parts as need be, cut after line ends, none longer than engines take for one token."""
+    parts = [""]
+    for line in text.splitlines(keepends=True):
+        if len(parts[-1]) + len(line) > _LONGEST:
+            parts.append("")
+        parts[-1] += line
+    return parts
 
 
 def _taxonomy_pieces() -> Iterator[str]:
