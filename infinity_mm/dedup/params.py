@@ -32,6 +32,12 @@ class DedupParams(Frozen):
     """
 
     mode: Literal["pair", "text", "image", "off"] = "pair"
+    #: Image mode: what removed rows say about a picture is appended to the kept row's conversation.
+    merge: bool = False
+    #: A row is not merged but removed where the conversation would have more user and assistant turns than this.
+    max_merged_turns: int = Field(default=128, ge=2)
+    #: The same for characters of all turns.
+    max_merged_chars: int = Field(default=16_384, ge=1)
     signature: SignatureParams = SignatureParams()
     #: Jaccard similarity of shingle sets from which texts are near-duplicates.
     threshold: float = Field(default=0.7, gt=0.0, le=1.0)
@@ -54,6 +60,15 @@ class DedupParams(Frozen):
     max_cluster: int = Field(default=1_000, ge=1)
     #: The run stops when a source would lose a larger share of its rows.
     max_drop: float = Field(default=0.9, ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _merge_needs_pictures(self) -> Self:
+        if self.merge and self.mode != "image":
+            raise ValueError(
+                f"merge=true appends what other rows say about the same picture, which only mode=image looks for; "
+                f"got mode={self.mode}: set mode: image, or leave merge out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _recall_in_reach(self) -> Self:

@@ -20,6 +20,7 @@ from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
 from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
+from infinity_mm.pipeline.merging import run_merge
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.pinning import remember
@@ -124,7 +125,11 @@ def _compare(
     """Compare what the filters left with evaluation sets, then with itself."""
     leaks, leakage = run_decontamination(context, screens)
     duplicates = run_dedup(context, measured, screens, leaks)
-    fates = [Fate(part, screens[part], duplicates.get(part), decontaminate=leaks.get(part)) for part in sorted(screens)]
+    merged = run_merge(context, measured, screens, leaks, duplicates)
+    fates = [
+        Fate(part, screens[part], duplicates.get(part), decontaminate=leaks.get(part), merge=merged.get(part))
+        for part in sorted(screens)
+    ]
     return fates, leakage
 
 
