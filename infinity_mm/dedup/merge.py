@@ -35,6 +35,8 @@ from infinity_mm.dedup.signature import token_texts
 from infinity_mm.record import IMAGE_TOKEN
 from infinity_mm.turns import flat_turns
 
+#: Reason of a removed row whose questions are in the conversation of the row that was kept.
+MERGED = "merged_into_winner"
 #: One user turn and one assistant turn.
 TURNS = 2
 _NEVER = {"interleaved": "an interleaved document", "preference": "a preference pair"}

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infinity_mm.dedup.merge import (
+    MERGED,
     TURNS,
     Decision,
     Limits,
@@ -28,9 +29,6 @@ from infinity_mm.dedup.merge import (
 from infinity_mm.errors import StageError
 
 Row = dict[str, Any]
-
-#: Reason of a removed row whose questions are in the conversation of the row that was kept.
-MERGED = "merged_into_winner"
 
 #: One row per kept row with pictures and per removed one.
 FACTS = pa.schema(

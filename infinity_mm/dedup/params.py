@@ -10,6 +10,9 @@ from infinity_mm.dedup.banding import choose_bands, recall_at
 from infinity_mm.frozen import Frozen
 from infinity_mm.record import Category
 
+#: Keys that say what becomes of removed rows.
+_AFTERWARDS = ("merge", "max_merged_turns", "max_merged_chars")
+
 
 class SignatureParams(Frozen):
     """What is computed of each record's text; a change computes it anew."""
@@ -58,8 +61,16 @@ class DedupParams(Frozen):
     pixel_exact_categories: tuple[Category, ...] = ("doc_chart_screen", "general_ocr", "math_reasoning")
     #: The run stops when one kept row would stand for more removed rows than this.
     max_cluster: int = Field(default=1_000, ge=1)
-    #: The run stops when a source would lose a larger share of its rows.
+    #: The run stops when a source would lose a larger share of its rows; merged ones are not lost.
     max_drop: float = Field(default=0.9, ge=0.0, le=1.0)
+
+    def comparing(self) -> Self:
+        """Return what decides which rows are removed: all but what becomes of them afterwards.
+
+        Where they are merged, `max_drop` is for those that cannot be, and held when that is known.
+        """
+        untouched = {name: type(self).model_fields[name].default for name in _AFTERWARDS}
+        return self.model_copy(update=untouched | ({"max_drop": 1.0} if self.merge else {}))
 
     @model_validator(mode="after")
     def _merge_needs_pictures(self) -> Self:

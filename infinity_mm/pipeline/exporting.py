@@ -151,8 +151,8 @@ def _kept_of(store: Store, fate: Fate, places: pa.Table, alive: pa.Array, texts:
             "bytes": pc.add(places.column("bytes"), pa.array(written)),
             "parent": records.column("parent"),
             "messages": pa.array(mended, OVERLAYS.field("messages").type),
-            "merged": pa.array(merged, pa.string()),
             "language": pa.array(spoken, pa.string()),
+            "merged": pa.array(merged, pa.string()),
         }
     )
     return rows.filter(pc.is_in(rows.column("id"), value_set=alive)).cast(pa.schema([*KEPT, *OVERLAYS]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.engine import Engine
@@ -124,7 +124,8 @@ def _compare(
 ) -> tuple[list[Fate], LeakageReport | None]:
     """Compare what the filters left with evaluation sets, then with itself."""
     leaks, leakage = run_decontamination(context, screens)
-    duplicates = run_dedup(context, measured, screens, leaks)
+    comparing = context.recipe.model_copy(update={"dedup": context.recipe.dedup.comparing()})
+    duplicates = run_dedup(replace(context, recipe=comparing), measured, screens, leaks)
     merged = run_merge(context, measured, screens, leaks, duplicates)
     fates = [
         Fate(part, screens[part], duplicates.get(part), decontaminate=leaks.get(part), merge=merged.get(part))

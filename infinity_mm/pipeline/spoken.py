@@ -42,6 +42,8 @@ def spoken_rows(store: Store, records: str, text: str | None, rows: Sequence[int
     """Return the messages of some rows of a part, by row; decodes only the row groups that hold them."""
     found: dict[int, list[Message]] = {}
     wanted = sorted(set(rows))
+    if not wanted:
+        return found
     with store.at(records).reading(), store.at(records).open_input() as stream:
         parquet = pq.ParquetFile(stream, page_checksum_verification=True)
         start = 0
