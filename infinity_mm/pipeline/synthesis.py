@@ -22,13 +22,14 @@ from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, validate_records
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.assemble import source_ref
 from infinity_mm.synth.chat import Chat, EngineInfo, ModelSpec
-from infinity_mm.synth.engines.checkpoint import EMBEDDED, locate
+from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.select import load_chat, resolve_engine, vllm_is_cpu_build
 from infinity_mm.synth.outcomes import Outcome, add_yields, yields
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.rows import Parent
 from infinity_mm.synth.run_step import check, identity, synthesise
 from infinity_mm.synth.select_images import COLUMNS, select_images
+from infinity_mm.synth.tiny_model import is_trained
 
 VERSION = 1
 #: Pictures of one partition: what a kill can lose, and the batch that the engine sees.
@@ -292,7 +293,7 @@ def _report(store: Store, tasks: Sequence[SynthTask], params: SynthParams, gpus:
         model=info.model if info else params.model.name,
         revision=info.revision if info else "",
         self_judged=params.judge is None,
-        random_weights=params.model.name == EMBEDDED and not _trained(),
+        random_weights=params.model.name == RANDOM or (params.model.name == EMBEDDED and not is_trained()),
         yields=flat,
         prompt_tokens=sum(counts["prompt_tokens"] for counts in steps.values()),
         completion_tokens=sum(counts["completion_tokens"] for counts in steps.values()),
@@ -304,10 +305,3 @@ def _report(store: Store, tasks: Sequence[SynthTask], params: SynthParams, gpus:
 def _engine_seconds(store: Store, tasks: Sequence[SynthTask]) -> float:
     timed = [store.at(task.timing) for task in tasks]
     return sum(float(orjson.loads(file.read_bytes())) for file in timed if file.exists())
-
-
-def _trained() -> bool:
-    """True once the package ships trained weights for the embedded model."""
-    from infinity_mm.synth.tiny_model import PACKAGED
-
-    return PACKAGED.is_dir()

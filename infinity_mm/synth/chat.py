@@ -88,7 +88,8 @@ class EngineInfo(Frozen):
 class ModelSpec(Frozen):
     """Which model, and how to reach it. The `model` key of a recipe's `synth`."""
 
-    #: Hub name, local folder, or "embedded": the tiny checkpoint that the project builds itself.
+    #: Hub name, local folder, "embedded": the small trained model that ships with the package, or "random": a
+    #: checkpoint with random weights.
     name: str = "embedded"
     #: Hub commit; None takes the default branch and records what it resolved to.
     revision: str | None = None

@@ -33,7 +33,7 @@ def test_synthetic_rows_are_accounted_for_and_explained(write_recipe, tmp_path, 
 
         if not (vllm_is_cpu_build() or local_gpus()):
             pytest.skip("no vLLM that runs here")
-    synth = SYNTH | {"model": {"name": "embedded", "engine": engine}}
+    synth = SYNTH | {"model": {"name": "random", "engine": engine}}
     recipe = load_recipe(write_recipe(sources=("llava_mix665k", "infinity_instruct"), limit=None, synth=synth))
     work = Location.of(tmp_path / "work")
     manifest = run(recipe, work, RunOptions(workers=2, quiet=True))
@@ -50,7 +50,7 @@ def test_synthetic_rows_are_accounted_for_and_explained(write_recipe, tmp_path, 
     for part in (tmp_path / "work/attributes/synth").rglob("part-*"):
         part.unlink()
     run(recipe, work, RunOptions(workers=1, quiet=True))
-    assert digest_of(tmp_path / "work") == before, "generations of the embedded model repeat"
+    assert digest_of(tmp_path / "work") == before, "generations of the random model repeat"
     _check_lives(Store(work))
     _check_exports(tmp_path / "work")
 
@@ -66,7 +66,7 @@ def _check_lives(store):
     assert origin.parent == synthetic.record["parent"]
     assert set(origin.calls) == {"tag", "classify", "generate", "judge"}
     for call in origin.calls.values():
-        assert call.engine.model == "embedded"
+        assert call.engine.model == "random"
         assert call.engine.revision
         assert call.prompt_sha256
         assert call.sampling.temperature == 1.0

@@ -1,4 +1,4 @@
-"""What every engine owes its callers, asked of all three for real on the embedded checkpoint."""
+"""What every engine owes its callers, asked of all three for real on the checkpoint with random weights."""
 
 import io
 import json
@@ -43,7 +43,7 @@ def described(index: int) -> Request:
 
 
 def test_info(chat: Chat) -> None:
-    assert chat.info.model == "embedded"
+    assert chat.info.model == "random"
     assert chat.info.version
     assert chat.info.revision
 
