@@ -52,6 +52,9 @@ class DedupParams(Frozen):
     radius: int = Field(default=8, ge=0, le=16)
     #: Pictures whose luma deviates less (0 to 127.5) carry no hash worth comparing: they must be pixel-equal.
     min_luma_std: float = Field(default=4.0, ge=0.0)
+    #: Share of pixels within two levels of the most frequent luma from which a picture counts as rendered: a page, a
+    #: chart or a drawing, whatever its category. Those share hashes and layouts, so they must be pixel-equal as well.
+    max_flat: float = Field(default=0.5, ge=0.0, le=1.0)
     #: Mean and largest difference (0 to 255) of the 16 x 16 thumbnails of near-duplicate pictures.
     max_thumb_mean: float = Field(default=4.0, ge=0.0)
     max_thumb_peak: float = Field(default=40.0, ge=0.0)
