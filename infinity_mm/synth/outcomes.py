@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth.chat import EngineInfo
 from infinity_mm.synth.params import StepName
 from infinity_mm.synth.rows import Format
 
@@ -36,6 +37,12 @@ class StepCall:
     attempts: int
     prompt_tokens: int
     completion_tokens: int
+    #: Name of the generation, see `infinity_mm.synth.cache.key`; None where none was given.
+    generation: str | None = None
+    #: True where the answer was there before and no call was made.
+    cached: bool = False
+    #: Who answered.
+    engine: EngineInfo | None = None
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
 from infinity_mm.synth.outcomes import Outcome, StepCall
 from infinity_mm.synth.params import StepName, SynthParams
-from infinity_mm.synth.prompts import load_prompt
-from infinity_mm.synth.provenance import PROMPTS, provenance
+from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
 from infinity_mm.synth.taxonomy import Taxonomy
@@ -38,6 +37,8 @@ VERSION = 1
 
 #: Fields of `SynthParams` that choose pictures, not what is made of one.
 _CHOICE_OF_IMAGES = {"images", "categories", "sources"}
+#: Fields that an identity names otherwise, or not at all.
+_ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
 _MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus"}
 
@@ -96,13 +97,13 @@ def identity(params: SynthParams) -> Json:
     Holds versions, prompts, taxonomy and every parameter that can change an outcome; pictures to draw
     and the means of reaching a model are left out.
     """
-    dump = params.model_dump(mode="json", exclude=_CHOICE_OF_IMAGES)
+    dump = params.model_dump(mode="json", exclude=_CHOICE_OF_IMAGES | _ELSEWHERE)
     for role in ("model", "judge"):
         if dump[role] is not None:
             dump[role] = {key: value for key, value in dump[role].items() if key not in _MEANS}
     return {
         "version": VERSION,
-        "prompts": {step: load_prompt(*prompt).sha256 for step, prompt in PROMPTS.items()},
+        "prompts": {step: [prompt.file, prompt.sha256] for step, prompt in used_prompts(params).items()},
         "taxonomy": Taxonomy.load().sha256,
         "params": dump,
     }
@@ -130,7 +131,7 @@ def synthesise(chat: Chat, judge: Chat, parents: Sequence[Parent], params: Synth
     ended += lost
     judged, lost = _advance(_JUDGE, judge, passed, params, seed)
     ended += lost
-    ended += [_settle(one, chat, judge, params) for one in judged]
+    ended += [_settle(one, params) for one in judged]
     return sorted(ended, key=lambda one: (order[one.parent], one.n))
 
 
@@ -138,7 +139,9 @@ def _advance(
     step: _Step[R, S], chat: Chat, live: Sequence[_Live[R]], params: SynthParams, seed: int
 ) -> tuple[list[_Live[S]], list[Outcome]]:
     """Run one step over all live attempts; return those that go on and the outcomes of those that ended."""
-    made = call(chat, [step.request(one.row, params, seed) for one in live], params.max_retries)
+    file = params.prompt(step.name, PROMPTS[step.name]).file
+    asked = [step.request(one.row, params, seed).model_copy(update={"prompt_file": file}) for one in live]
+    made = call(chat, asked, params.max_retries)
     on: list[_Live[S]] = []
     ended: list[Outcome] = []
     for one, answer in zip(live, made, strict=True):
@@ -167,12 +170,12 @@ def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple
     return passed, ended
 
 
-def _settle(one: _Live[Judged], chat: Chat, judge: Chat, params: SynthParams) -> Outcome:
+def _settle(one: _Live[Judged], params: SynthParams) -> Outcome:
     """Keep or drop a judged attempt by its score."""
     broken = step4_filter.verdict(one.row, params.min_score)
     if broken is not None:
         return _end(one, step4_filter.STAGE, broken)
-    origin = provenance(one.row, one.calls, chat.info, judge.info)
+    origin = provenance(one.row, one.calls, used_prompts(params))
     kept = _outcome(one)
     return replace(kept, record=assemble(one.row, origin, params.format_hint))
 
@@ -207,7 +210,15 @@ def _outcome(one: _Live[R]) -> Outcome:
         record=None,
         generation=_generation(generated, judged) if generated else None,
         calls=tuple(
-            StepCall(step, made.attempts, made.prompt_tokens, made.completion_tokens)
+            StepCall(
+                step,
+                made.attempts,
+                made.prompt_tokens,
+                made.completion_tokens,
+                made.generation,
+                made.cached,
+                made.engine,
+            )
             for step, made in one.calls.items()
             if step != "tag" or one.n == 0
         ),

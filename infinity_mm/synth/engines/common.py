@@ -165,6 +165,7 @@ def checked(request: Request, text: str, cut_off: bool, prompt_tokens: int, comp
         text=text if fault is None else None,
         error=fault,
         detail="" if detail is None else f"{detail}; got {text[:500]!r}",
+        finish_reason=None if fault is not None else "length" if cut_off else "stop",
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
     )
