@@ -244,9 +244,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     takedown = tuple(located(use, Location.of(use.file, base=base)) for use in recipe.takedown)
     index = _check_index(path, recipe.decontaminate)
     synth = None if recipe.synth is None else _located_synth(path, recipe.synth)
-    return recipe.model_copy(
-        update={"sources": sources, "takedown": takedown, "decontaminate": index, "synth": synth}
-    )
+    return recipe.model_copy(update={"sources": sources, "takedown": takedown, "decontaminate": index, "synth": synth})
 
 
 def _override(tree: dict[str, Any], text: str) -> None:

@@ -19,10 +19,12 @@ STAGES: tuple[tuple[str, StepName], ...] = (
     (step3_generate.STAGE, "generate"),
     (step4_filter.STAGE, "judge"),
 )
+#: Reason of an attempt whose type was not asked for this time, by `infinity-mm synth --only`.
+NOT_ASKED = "type_not_asked_for"
 #: Every reason an attempt may end with, by stage.
 REASONS: dict[str, tuple[str, ...]] = {
     step1_tag.STAGE: step1_tag.REASONS,
-    step2_classify.STAGE: step2_classify.REASONS,
+    step2_classify.STAGE: (*step2_classify.REASONS, NOT_ASKED),
     step3_generate.STAGE: step3_generate.REASONS,
     step4_filter.STAGE: step4_filter.REASONS,
 }

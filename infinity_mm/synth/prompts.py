@@ -59,7 +59,6 @@ class Prompt:
             )
         return template.substitute(slots)
 
-
     @property
     def file(self) -> str:
         """Name and version, as the file is called."""
@@ -96,7 +95,7 @@ def read_prompt_file(place: Location, like: Prompt) -> PromptFile:
         prompt = found.parse()
     except (OSError, UnicodeDecodeError, StageError) as error:
         raise RecipeError(f"cannot take {place} as prompt {like.name}: {error}") from error
-    needed, given = (set(name for name, _ in one.sections) for one in (like, prompt))
+    needed, given = ({name for name, _ in one.sections} for one in (like, prompt))
     if not needed <= given:
         raise RecipeError(f"prompt {place} has no section {', '.join(sorted(needed - given))}, which {like.file} has")
     for section in needed:
@@ -112,7 +111,9 @@ def read_prompt_file(place: Location, like: Prompt) -> PromptFile:
 def _name_of(file: str) -> tuple[str, int]:
     found = re.fullmatch(r"([a-z][a-z0-9_]*)\.v([0-9]{1,6})\.txt", posixpath.basename(file))
     if found is None:
-        raise StageError(f"{posixpath.basename(file)!r}: a prompt file is called <name>.v<version>.txt, as generate.v2.txt")
+        raise StageError(
+            f"{posixpath.basename(file)!r}: a prompt file is called <name>.v<version>.txt, as generate.v2.txt"
+        )
     return found[1], int(found[2])
 
 

@@ -13,7 +13,7 @@ early leaves the others alone; each gives exactly one `Outcome`. What becomes of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -23,7 +23,7 @@ from infinity_mm.synth import rules, step1_tag, step2_classify, step3_generate, 
 from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
-from infinity_mm.synth.outcomes import Outcome, StepCall
+from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
 from infinity_mm.synth.params import StepName, SynthParams
 from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
@@ -109,11 +109,19 @@ def identity(params: SynthParams) -> Json:
     }
 
 
-def synthesise(chat: Chat, judge: Chat, parents: Sequence[Parent], params: SynthParams, seed: int) -> list[Outcome]:
+def synthesise(
+    chat: Chat,
+    judge: Chat,
+    parents: Sequence[Parent],
+    params: SynthParams,
+    seed: int,
+    only: Collection[str] | None = None,
+) -> list[Outcome]:
     """Run the four steps for a partition of pictures.
 
     Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
-    itself; the rows then say that they were judged by their writer. Raises `ModelError` only where an
+    itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
+    end once it is known. Raises `ModelError` only where an
     engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
@@ -125,6 +133,11 @@ def synthesise(chat: Chat, judge: Chat, parents: Sequence[Parent], params: Synth
     attempts = [_Live(one.parent, n, Attempt(one.row, n), one.calls) for one in tagged for n in range(params.per_image)]
     typed, lost = _advance(_CLASSIFY, chat, attempts, params, seed)
     ended += lost
+    if only is not None:
+        ended += [
+            _end(one, step2_classify.STAGE, Drop(NOT_ASKED, "")) for one in typed if one.row.leaf.name not in only
+        ]
+        typed = [one for one in typed if one.row.leaf.name in only]
     written, lost = _advance(_GENERATE, chat, typed, params, seed)
     ended += lost
     passed, lost = _apply_rules(written, params)

@@ -1,8 +1,8 @@
 """The files of a cache: immutable, sorted by key, named by the range of keys they hold and by their content.
 
 ``k<prefix>-<digest>.parquet`` holds keys that begin with the prefix (hex digits; none for all keys). A partition adds
-one file for all keys. Where more than `CROWD` files share a prefix they are merged into one; where that one would exceed
-`MAX_ROWS` it is cut by the next digit, so a cache of many millions is a tree of small files of which a look opens those
+one file for all keys. Where more than `CROWD` files share a prefix they are merged into one; where that one would
+exceed `MAX_ROWS` it is cut by the next digit. So a cache of many millions is a tree of small files: a look opens those
 on the way to its keys, and in them the row groups whose statistics allow the key.
 
 Any number of runs may add, look and merge at once, without locks:
@@ -132,10 +132,10 @@ class GenerationFiles:
         return groups
 
     def _sweep(self) -> None:
+        now = time.time_ns()
         for name in self.root.files():
-            if name.startswith(ASIDE) and (changed := (self.root / name).modified_ns()):
-                if time.time_ns() - changed > _ABANDONED:
-                    (self.root / name).delete()
+            if name.startswith(ASIDE) and 0 < (self.root / name).modified_ns() < now - _ABANDONED:
+                (self.root / name).delete()
 
     def _write(self, prefix: str, table: pa.Table) -> str:
         name = f"k{prefix}-{digest(table)}.parquet"
@@ -184,10 +184,9 @@ def _groups(metadata: pq.FileMetaData, places: Collection[str]) -> list[int]:
     column = metadata.schema.names.index("key")
     found = []
     for number in range(metadata.num_row_groups):
-        statistics = metadata.row_group(number).column(column).statistics
-        if statistics is None or not statistics.has_min_max:
-            found.append(number)
-        elif any(statistics.min[:PLACE] <= place <= statistics.max[:PLACE] for place in places):
+        known = metadata.row_group(number).column(column).statistics
+        low, high = (known.min[:PLACE], known.max[:PLACE]) if known is not None and known.has_min_max else ("", "g")
+        if any(low <= place <= high for place in places):
             found.append(number)
     return found
 

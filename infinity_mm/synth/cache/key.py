@@ -14,7 +14,7 @@ import json
 
 from infinity_mm.fingerprint import canonical
 from infinity_mm.synth.chat import ModelSpec, Request
-from infinity_mm.synth.engines.checkpoint import EMBEDDED, locate
+from infinity_mm.synth.engines.checkpoint import locate
 from infinity_mm.synth.engines.select import resolve_engine
 
 #: Raised when the engines' adapters come to send the same request in other words or pixels.
@@ -28,8 +28,8 @@ _REST = 32
 def model_identity(spec: ModelSpec) -> str:
     """Name the model of `spec` and the size at which it sees pictures, the same on every machine.
 
-    Weights at hand are named by their content, hub models by their commit (found, and downloaded, where the recipe names
-    none), a model behind an endpoint by the revision that the recipe states, or else by the endpoint's address.
+    Weights at hand are named by their content, hub models by their commit (found, and downloaded, where the recipe
+    names none), a model behind an endpoint by the revision that the recipe states, or else by the endpoint's address.
     Raises `ModelError` where the weights cannot be had.
     """
     return f"{_weights(spec)} side={spec.max_image_side}"
@@ -39,8 +39,8 @@ def _weights(spec: ModelSpec) -> str:
     if resolve_engine(spec) == "openai":
         return f"{spec.name}@{spec.revision}" if spec.revision else f"{spec.name} at {spec.base_url}"
     checkpoint = locate(spec)
-    local = spec.name == EMBEDDED or checkpoint.folder.name != checkpoint.revision
-    return f"weights {checkpoint.revision}" if local else f"{spec.name}@{checkpoint.revision}"
+    from_hub = checkpoint.folder.name == checkpoint.revision  # a snapshot's folder is called by its commit
+    return f"{spec.name}@{checkpoint.revision}" if from_hub else f"weights {checkpoint.revision}"
 
 
 def generation_key(request: Request, model: str) -> str:

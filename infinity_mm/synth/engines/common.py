@@ -25,6 +25,7 @@ Failure = Literal[
     "invalid_output",  # the answer came whole and does not satisfy its schema or choices
     "timeout",  # no answer in time
     "engine_error",  # the engine failed on this request and goes on
+    "engine_died",  # the request brings the engine down, alone and again
 ]
 
 #: Pixels; a picture that claims more is refused before it is decoded.
