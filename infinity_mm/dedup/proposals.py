@@ -39,7 +39,8 @@ def kinds(pictured: NDArray[np.bool_], params: DedupParams) -> list[tuple[Kind, 
 def text_buckets(texts: Texts, params: DedupParams) -> Buckets:
     """Return LSH buckets of whole conversations; pairs at the threshold meet with a chance of `params.recall`."""
     long = np.flatnonzero(texts.minhash.size)
-    keys = text_keys(texts.minhash.take(long), *(tag[long] for tag in texts.tags(params.min_near_words)), params)
+    prompt, answer = texts.tags(params.min_near_words)
+    keys = text_keys(texts.minhash.take(long), prompt[long], answer[long], params)
     return bucket_by(list(keys.T), long)
 
 

@@ -24,9 +24,16 @@ from infinity_mm.dedup.settle import Agreement, Compare, Losses, settle
 from infinity_mm.dedup.texts import Texts, same_answer, same_conversation, texts_of
 from infinity_mm.errors import StageError
 
-__all__ = ["DUPLICATES", "REASONS", "check_rails", "find_duplicates"]
+__all__ = ["DUPLICATES", "READS", "REASONS", "check_rails", "find_duplicates"]
 
 REASONS = ("exact_pair", "near_pair", "exact_text", "near_text", "same_image")
+
+#: Columns that `find_duplicates` reads, beside `source` and `priority`.
+READS = (
+    "id", "category", "width", "height", "pixel_sha256", "phash", "luma_std", "thumb",
+    "text_key", "prompt_key", "answer_key", "prompt_words", "answer_words", "answer_chars",
+    "prompt_shingles", "answer_shingles", "minhash",
+)  # fmt: skip
 
 #: One row per removed row, sorted by id.
 DUPLICATES = pa.schema(
