@@ -34,6 +34,20 @@ class ExportReport(Frozen):
     current: bool = True
 
 
+class StepCalls(Frozen):
+    """What one step of the synthesis asked, over all partitions as they were made."""
+
+    #: Calls to the model, retries included, and the questions that they were made for.
+    calls: int
+    answers: int
+    #: Questions whose answer was there before: in the generation cache, or asked by another attempt.
+    cached: int
+    #: Of the calls that were made; and of the answers that were there, the words alone.
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
 class SynthesisReport(Frozen):
     """What the synthesis did, and with which engine."""
 
@@ -47,9 +61,20 @@ class SynthesisReport(Frozen):
     random_weights: bool
     #: step -> {"in": n, "out": n, "<reason>": n}.
     yields: dict[str, dict[str, int]]
+    #: Instruction type -> {"kept": n, "dropped": n, "quarantined": n, "reasons": {"<stage>.<reason>": n}}.
+    types: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    #: Step -> calls that were made, answers that were in the cache.
+    calls: dict[str, StepCalls] = Field(default_factory=dict)
+    #: Step -> [name and version, SHA-256] of its prompt file.
+    prompts: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    #: "writer" and "judge" -> model, revision and picture size; see `infinity_mm.synth.cache.key`.
+    models: dict[str, str] = Field(default_factory=dict)
+    #: The instruction types that `synth --only` was limited to; None where all were made.
+    only: tuple[str, ...] | None = None
     prompt_tokens: int
     completion_tokens: int
-    #: Seconds that the engine spent on these generations when they were made; its start is not in them.
+    #: Seconds that the engine spent on the partitions when they were made, its start included in the first; words from
+    #: the cache cost none.
     engine_seconds: float
     #: GPUs that the engine holds (generator and judge); 0 on a CPU or behind an endpoint.
     gpus: float
@@ -94,7 +119,7 @@ class Manifest(Frozen):
     """
 
     #: The command that wrote it.
-    command: Literal["run", "ingest"] = "run"
+    command: Literal["run", "ingest", "synth"] = "run"
     name: str
     #: Recipe with every default filled in.
     recipe: dict[str, Any]

@@ -79,11 +79,16 @@ class Pictures:
 
         Rows of equal `frame` have it at the same position.
         """
-        owner, places = expand(self.of.first, self.of.size)
-        clear = np.flatnonzero(~self.blank[places])[::-1]
-        first = np.full(len(self.of), -1, np.int64)
-        first[owner[clear]] = places[clear]  # in reverse, so that the first one stays
-        return first
+        return first_clear(self.of, self.blank)
+
+
+def first_clear(of: Ragged, blank: Bools) -> Ints:
+    """Return the first picture of each row that is not blank, as `Pictures.telling` does."""
+    owner, places = expand(of.first, of.size)
+    clear = np.flatnonzero(~blank[places])[::-1]
+    first = np.full(len(of), -1, np.int64)
+    first[owner[clear]] = places[clear]  # in reverse, so that the first one stays
+    return first
 
 
 def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
@@ -102,10 +107,8 @@ def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
         aspect=width.values / np.maximum(height.values, 1),
         thumb=_thumbs(table.column("thumb")),
         all_pixels=labels_of(pc.binary_join(table.column("pixel_sha256"), ",")),
-        frame=_frames(table.column("pixel_sha256"), blank),
-        exact_only=pc.is_in(table.column("category"), value_set=pa.array(params.pixel_exact_categories, pa.string()))
-        .combine_chunks()
-        .to_numpy(zero_copy_only=False),
+        frame=labels_of(frames(table.column("pixel_sha256"), blank)),
+        exact_only=exact_only(table.column("category"), params),
     )
 
 
@@ -114,6 +117,13 @@ def _rendered(table: pa.Table, params: DedupParams) -> Bools:
         return np.zeros(len(ragged(table.column("luma_std")).values), bool)
     shares: Bools = ragged(table.column("flat")).values >= params.max_flat
     return shares
+
+
+def exact_only(category: pa.ChunkedArray, params: DedupParams) -> Bools:
+    """Mark rows of a category where only equal pixels count."""
+    wanted = pa.array(params.pixel_exact_categories, pa.string())
+    marks: Bools = pc.is_in(category, value_set=wanted).combine_chunks().to_numpy(zero_copy_only=False)
+    return marks
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -137,16 +147,19 @@ def _thumbs(column: pa.ChunkedArray) -> NDArray[np.uint8]:
     return np.concatenate(parts)
 
 
-def _frames(column: pa.ChunkedArray, blank: Bools) -> Ints:
-    """Return a label per row of what must be equal in rows that are the same without equal pixels."""
-    frames, seen = [], 0
+def frames(column: pa.ChunkedArray, blank: Bools) -> pa.ChunkedArray:
+    """Return a text per row, of lists of pixel digests: what is equal in rows that are the same without equal pixels.
+
+    `blank`, bool, has one entry per picture.
+    """
+    texts, seen = [], 0
     for chunk in column.chunks:
         flat = chunk.flatten()
         marked = pc.if_else(pa.array(blank[seen : seen + len(flat)]), flat, "")
         seen += len(flat)
         edges = starts(chunk.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
-        frames.append(pc.binary_join(pa.LargeListArray.from_arrays(pa.array(edges), marked), ","))
-    return labels_of(pa.chunked_array(frames, pa.string()))
+        texts.append(pc.binary_join(pa.LargeListArray.from_arrays(pa.array(edges), marked), ","))
+    return pa.chunked_array(texts, pa.string())
 
 
 def same_pictures(pictures: Pictures, left: Ints, right: Ints, params: DedupParams) -> tuple[Bools, NDArray[np.int32]]:

@@ -67,10 +67,10 @@ def run_exports(
     """
     uses = context.recipe.export
     chosen = [use for use in uses if only is None or use.name in only]
-    if not chosen:
-        return ()
-    kept, donors = kept_rows(context.store, fates, ledgers, overlays)
-    made = {use.name: _run_export(context, use, kept, donors) for use in chosen}
+    made = {}
+    if chosen:
+        kept, donors = kept_rows(context.store, fates, ledgers, overlays)
+        made = {use.name: _run_export(context, use, kept, donors) for use in chosen}
     return tuple(report for use in uses if (report := made.get(use.name) or _standing(context, use)) is not None)
 
 

@@ -28,7 +28,7 @@ from infinity_mm.pipeline.planning import run_planning
 from infinity_mm.pipeline.preparing import Prepared, prepare
 from infinity_mm.pipeline.rails import check_drops, watch_quarantine
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
-from infinity_mm.pipeline.synthesis import check_synthesis, run_synthesis
+from infinity_mm.pipeline.synthesis import Subset, check_synthesis, run_synthesis
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, recipe_fingerprint
 from infinity_mm.report import write_report
@@ -47,10 +47,17 @@ class RunOptions:
     quiet: bool = False
 
 
-def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection[str] | None = None) -> Manifest:
+def run(
+    recipe: Recipe,
+    work: Location,
+    options: RunOptions,
+    exports: Collection[str] | None = None,
+    subset: Subset | None = None,
+) -> Manifest:
     """Run the recipe in `work` and return the manifest that was written there.
 
     With `exports`, only these of the recipe's exports are written; the manifest keeps the others that are there.
+    With `subset`, only these of the generations are made: what `infinity-mm synth` does.
     Raises `SourceError` before any work where a source's files are missing, and `JobError` subclasses later; what was
     finished by then stays, and the same call goes on from it.
     """
@@ -62,13 +69,13 @@ def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection
     with exclusive(work), Engine(options.address, options.workers) as engine:
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
         remember(context.store, prepared.revisions)
-        manifest, examples = _curate(context, began, exports, prepared)
+        manifest, examples = _curate(context, began, exports, prepared, subset)
         write_report(context.store, manifest, examples)
         return manifest
 
 
 def _curate(
-    context: Context, began: float, only: Collection[str] | None, prepared: Prepared
+    context: Context, began: float, only: Collection[str] | None, prepared: Prepared, subset: Subset | None
 ) -> tuple[Manifest, dict[str, Examples]]:
     recipe, store = context.recipe, context.store
     plans = run_planning(context)
@@ -89,7 +96,7 @@ def _curate(
     expected = _planned_rows(recipe, tasks)
     synthesis = None
     if recipe.synth is not None:
-        made, attempts, synthesis = run_synthesis(context, fates)
+        made, attempts, synthesis = run_synthesis(context, fates, subset or Subset())
         fates += made
         expected[SYNTHETIC] = attempts
     fates = run_mixture(context, fates)
@@ -98,6 +105,7 @@ def _curate(
     exports = run_exports(context, fates, ledgers, measured, only)
     tidy(context, expected, keep=[f"export-{export.name}" for export in exports])
     manifest = Manifest(
+        command="run" if subset is None else "synth",
         name=recipe.name,
         recipe=recipe.model_dump(mode="json", by_alias=True),
         recipe_fingerprint=recipe_fingerprint(recipe),

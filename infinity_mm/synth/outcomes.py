@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth.chat import EngineInfo
 from infinity_mm.synth.params import StepName
 from infinity_mm.synth.rows import Format
 
@@ -18,10 +19,12 @@ STAGES: tuple[tuple[str, StepName], ...] = (
     (step3_generate.STAGE, "generate"),
     (step4_filter.STAGE, "judge"),
 )
+#: Reason of an attempt whose type was not asked for this time, by `infinity-mm synth --only`.
+NOT_ASKED = "type_not_asked_for"
 #: Every reason an attempt may end with, by stage.
 REASONS: dict[str, tuple[str, ...]] = {
     step1_tag.STAGE: step1_tag.REASONS,
-    step2_classify.STAGE: step2_classify.REASONS,
+    step2_classify.STAGE: (*step2_classify.REASONS, NOT_ASKED),
     step3_generate.STAGE: step3_generate.REASONS,
     step4_filter.STAGE: step4_filter.REASONS,
 }
@@ -36,6 +39,12 @@ class StepCall:
     attempts: int
     prompt_tokens: int
     completion_tokens: int
+    #: Name of the generation, see `infinity_mm.synth.cache.key`; None where none was given.
+    generation: str | None = None
+    #: True where the answer was there before and no call was made.
+    cached: bool = False
+    #: Who answered.
+    engine: EngineInfo | None = None
 
 
 @dataclass(frozen=True)

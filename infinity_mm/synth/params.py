@@ -11,6 +11,7 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.record import Category
 from infinity_mm.synth.chat import ModelSpec, Sampling
+from infinity_mm.synth.prompts import Prompt, PromptFile, load_prompt
 from infinity_mm.synth.rows import Format
 from infinity_mm.synth.structured import Charset
 from infinity_mm.synth.taxonomy import Taxonomy
@@ -128,6 +129,16 @@ class SynthParams(Frozen):
     model: ModelSpec = ModelSpec()
     #: None judges with the generating model; the rows then say so.
     judge: ModelSpec | None = None
+
+    #: Prompt files of the user's own, by step; the package's are listed by `infinity-mm synth --prompts`.
+    prompts: dict[StepName, PromptFile] = Field(default_factory=dict)
+    #: Folder or URI of the generation cache, which several runs may share; None keeps it in the run folder, false
+    #: keeps none.
+    cache: str | Literal[False] | None = None
+
+    def prompt(self, step: StepName, default: tuple[str, int]) -> Prompt:
+        """Return the prompt of a step: the user's, or the package's `default` (name, version)."""
+        return self.prompts[step].parse() if step in self.prompts else load_prompt(*default)
 
     @model_validator(mode="after")
     def _known_types(self) -> SynthParams:

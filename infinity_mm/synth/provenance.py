@@ -8,8 +8,8 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
 from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import EngineInfo, Sampling
-from infinity_mm.synth.params import STEP_NAMES, StepName
-from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.params import STEP_NAMES, StepName, SynthParams
+from infinity_mm.synth.prompts import Prompt
 from infinity_mm.synth.rows import Format, Judged
 from infinity_mm.synth.taxonomy import Taxonomy
 
@@ -26,6 +26,9 @@ class CallProvenance(Frozen):
     """One call: who answered what, and how the tokens were drawn."""
 
     engine: EngineInfo
+    #: Name of the generation in a cache, 48 hex digits; None where none was given. Whether the words came from the
+    #: cache is no property of the row: `infinity-mm explain` tells it of a run folder.
+    generation: str | None = None
     prompt: str
     prompt_version: int
     #: Of the prompt file, 64 hex digits.
@@ -84,11 +87,17 @@ class Provenance(Frozen):
     calls: dict[StepName, CallProvenance]
 
 
-def provenance(row: Judged, calls: Mapping[StepName, Call], writer: EngineInfo, judge: EngineInfo) -> Provenance:
-    """Return the provenance of a judged row from the four calls that made it."""
+def used_prompts(params: SynthParams) -> dict[StepName, Prompt]:
+    """Return the prompt of every step: the package's, or the user's own."""
+    return {step: params.prompt(step, PROMPTS[step]) for step in STEP_NAMES}
+
+
+def provenance(row: Judged, calls: Mapping[StepName, Call], prompts: Mapping[StepName, Prompt]) -> Provenance:
+    """Return the provenance of a judged row from the four calls that made it, with the prompts they used."""
     generated = row.generated
     typed = generated.typed
     parent = typed.attempt.parent
+    writer, judge = calls["generate"].engine, calls["judge"].engine
     taxonomy = Taxonomy.load()
     level1, level2, leaf = taxonomy.path(typed.leaf)
     return Provenance(
@@ -115,14 +124,14 @@ def provenance(row: Judged, calls: Mapping[StepName, Call], writer: EngineInfo, 
             f"The licence column is the picture's, from its parent row. The words were written by {writer.model}; "
             "terms of that model may apply to them."
         ),
-        calls={step: _one(step, calls[step], judge if step == "judge" else writer) for step in STEP_NAMES},
+        calls={step: _one(prompts[step], calls[step]) for step in STEP_NAMES},
     )
 
 
-def _one(step: StepName, made: Call, engine: EngineInfo) -> CallProvenance:
-    prompt = load_prompt(*PROMPTS[step])
+def _one(prompt: Prompt, made: Call) -> CallProvenance:
     return CallProvenance(
-        engine=engine,
+        engine=made.engine,
+        generation=made.generation,
         prompt=prompt.name,
         prompt_version=prompt.version,
         prompt_sha256=prompt.sha256,

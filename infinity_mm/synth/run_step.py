@@ -13,7 +13,7 @@ early leaves the others alone; each gives exactly one `Outcome`. What becomes of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -23,10 +23,9 @@ from infinity_mm.synth import rules, step1_tag, step2_classify, step3_generate, 
 from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
-from infinity_mm.synth.outcomes import Outcome, StepCall
+from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
 from infinity_mm.synth.params import StepName, SynthParams
-from infinity_mm.synth.prompts import load_prompt
-from infinity_mm.synth.provenance import PROMPTS, provenance
+from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
 from infinity_mm.synth.taxonomy import Taxonomy
@@ -38,6 +37,8 @@ VERSION = 1
 
 #: Fields of `SynthParams` that choose pictures, not what is made of one.
 _CHOICE_OF_IMAGES = {"images", "categories", "sources"}
+#: Fields that an identity names otherwise, or not at all.
+_ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
 _MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus"}
 
@@ -96,23 +97,31 @@ def identity(params: SynthParams) -> Json:
     Holds versions, prompts, taxonomy and every parameter that can change an outcome; pictures to draw
     and the means of reaching a model are left out.
     """
-    dump = params.model_dump(mode="json", exclude=_CHOICE_OF_IMAGES)
+    dump = params.model_dump(mode="json", exclude=_CHOICE_OF_IMAGES | _ELSEWHERE)
     for role in ("model", "judge"):
         if dump[role] is not None:
             dump[role] = {key: value for key, value in dump[role].items() if key not in _MEANS}
     return {
         "version": VERSION,
-        "prompts": {step: load_prompt(*prompt).sha256 for step, prompt in PROMPTS.items()},
+        "prompts": {step: [prompt.file, prompt.sha256] for step, prompt in used_prompts(params).items()},
         "taxonomy": Taxonomy.load().sha256,
         "params": dump,
     }
 
 
-def synthesise(chat: Chat, judge: Chat, parents: Sequence[Parent], params: SynthParams, seed: int) -> list[Outcome]:
+def synthesise(
+    chat: Chat,
+    judge: Chat,
+    parents: Sequence[Parent],
+    params: SynthParams,
+    seed: int,
+    only: Collection[str] | None = None,
+) -> list[Outcome]:
     """Run the four steps for a partition of pictures.
 
     Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
-    itself; the rows then say that they were judged by their writer. Raises `ModelError` only where an
+    itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
+    end once it is known. Raises `ModelError` only where an
     engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
@@ -124,13 +133,18 @@ def synthesise(chat: Chat, judge: Chat, parents: Sequence[Parent], params: Synth
     attempts = [_Live(one.parent, n, Attempt(one.row, n), one.calls) for one in tagged for n in range(params.per_image)]
     typed, lost = _advance(_CLASSIFY, chat, attempts, params, seed)
     ended += lost
+    if only is not None:
+        ended += [
+            _end(one, step2_classify.STAGE, Drop(NOT_ASKED, "")) for one in typed if one.row.leaf.name not in only
+        ]
+        typed = [one for one in typed if one.row.leaf.name in only]
     written, lost = _advance(_GENERATE, chat, typed, params, seed)
     ended += lost
     passed, lost = _apply_rules(written, params)
     ended += lost
     judged, lost = _advance(_JUDGE, judge, passed, params, seed)
     ended += lost
-    ended += [_settle(one, chat, judge, params) for one in judged]
+    ended += [_settle(one, params) for one in judged]
     return sorted(ended, key=lambda one: (order[one.parent], one.n))
 
 
@@ -138,7 +152,9 @@ def _advance(
     step: _Step[R, S], chat: Chat, live: Sequence[_Live[R]], params: SynthParams, seed: int
 ) -> tuple[list[_Live[S]], list[Outcome]]:
     """Run one step over all live attempts; return those that go on and the outcomes of those that ended."""
-    made = call(chat, [step.request(one.row, params, seed) for one in live], params.max_retries)
+    file = params.prompt(step.name, PROMPTS[step.name]).file
+    asked = [step.request(one.row, params, seed).model_copy(update={"prompt_file": file}) for one in live]
+    made = call(chat, asked, params.max_retries)
     on: list[_Live[S]] = []
     ended: list[Outcome] = []
     for one, answer in zip(live, made, strict=True):
@@ -167,12 +183,12 @@ def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple
     return passed, ended
 
 
-def _settle(one: _Live[Judged], chat: Chat, judge: Chat, params: SynthParams) -> Outcome:
+def _settle(one: _Live[Judged], params: SynthParams) -> Outcome:
     """Keep or drop a judged attempt by its score."""
     broken = step4_filter.verdict(one.row, params.min_score)
     if broken is not None:
         return _end(one, step4_filter.STAGE, broken)
-    origin = provenance(one.row, one.calls, chat.info, judge.info)
+    origin = provenance(one.row, one.calls, used_prompts(params))
     kept = _outcome(one)
     return replace(kept, record=assemble(one.row, origin, params.format_hint))
 
@@ -207,7 +223,15 @@ def _outcome(one: _Live[R]) -> Outcome:
         record=None,
         generation=_generation(generated, judged) if generated else None,
         calls=tuple(
-            StepCall(step, made.attempts, made.prompt_tokens, made.completion_tokens)
+            StepCall(
+                step,
+                made.attempts,
+                made.prompt_tokens,
+                made.completion_tokens,
+                made.generation,
+                made.cached,
+                made.engine,
+            )
             for step, made in one.calls.items()
             if step != "tag" or one.n == 0
         ),

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from infinity_mm.keyed import keyed_u64, keyed_unit
 from infinity_mm.synth.chat import Reply, Request
 from infinity_mm.synth.params import SynthParams, call_seed
-from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Format, Typed, tag_line
 from infinity_mm.synth.structured import CALL_REASONS, read_choice, token_budget
 from infinity_mm.synth.taxonomy import Leaf, Taxonomy
@@ -64,7 +63,7 @@ def answer_format(row: Attempt, leaf: Leaf, weights: Mapping[Format, float], see
 
 def request(row: Attempt, params: SynthParams, seed: int) -> Request:
     """Return the call that chooses a type for the attempt."""
-    prompt = load_prompt(*PROMPT)
+    prompt = params.prompt("classify", PROMPT)
     offered = candidates(row, params, seed)
     choices = (*(leaf.name for leaf in offered), NONE)
     lines = "\n".join(f"- {leaf.name}: {leaf.asks}" for leaf in offered)

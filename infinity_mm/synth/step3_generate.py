@@ -14,7 +14,6 @@ from typing import Any
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.synth.chat import Reply, Request
 from infinity_mm.synth.params import SynthParams, call_seed
-from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import LETTERS, Drop, Failed, Format, Generated, Typed, tag_line
 from infinity_mm.synth.structured import CALL_REASONS, array, read_json, record, text, token_budget
 
@@ -42,7 +41,7 @@ def schema(form: Format, params: SynthParams) -> dict[str, Any]:
 
 def request(row: Typed, params: SynthParams, seed: int) -> Request:
     """Return the call that writes the question and its answer."""
-    prompt = load_prompt(*PROMPT)
+    prompt = params.prompt("generate", PROMPT)
     form = schema(row.format, params)
     slots = {
         "tags": tag_line(row.attempt.tagged.tags),

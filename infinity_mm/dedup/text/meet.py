@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.kernels import groups
+from infinity_mm.dedup.kernels import forest, groups
 from infinity_mm.dedup.kernels.hashing import Ints
 from infinity_mm.dedup.kernels.keys import SKETCH_WORDS, by_partition
 from infinity_mm.dedup.text.identity import identity_hashes
@@ -91,7 +91,7 @@ def unite(plan: Plan) -> None:
     for partition in range(plan.partitions):
         members, starts = _groups(plan, partition)
         groups.unite(parents, place[members].astype(np.int64), starts, sketches, least)
-    root = groups.roots(parents)
+    root = forest.roots(parents)
     joined = np.flatnonzero(np.bincount(root, minlength=len(rows))[root] > 1)
     notes = [notes_of(plan.spill.at("texts", unit.number)) for unit in plan.units]
     per_row = sum(note["shingles"] for note in notes) / max(1, plan.rows)

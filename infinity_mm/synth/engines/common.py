@@ -25,6 +25,7 @@ Failure = Literal[
     "invalid_output",  # the answer came whole and does not satisfy its schema or choices
     "timeout",  # no answer in time
     "engine_error",  # the engine failed on this request and goes on
+    "engine_died",  # the request brings the engine down, alone and again
 ]
 
 #: Pixels; a picture that claims more is refused before it is decoded.
@@ -165,6 +166,7 @@ def checked(request: Request, text: str, cut_off: bool, prompt_tokens: int, comp
         text=text if fault is None else None,
         error=fault,
         detail="" if detail is None else f"{detail}; got {text[:500]!r}",
+        finish_reason=None if fault is not None else "length" if cut_off else "stop",
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
     )

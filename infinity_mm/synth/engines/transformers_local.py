@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infinity_mm.errors import ModelError
+from infinity_mm.errors import EngineDiedError, ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
@@ -104,7 +104,7 @@ class TransformersChat:
         try:
             new = self._generate(inputs, _TokenChooser(request, matcher), min(room, request.sampling.max_tokens))
         except MemoryError as fault:
-            raise ModelError("memory ran out during generation; lower max_model_len or max_image_side") from fault
+            raise EngineDiedError("memory ran out during generation; lower max_model_len or max_image_side") from fault
         except common.ENGINE_FAULTS as fault:
             return common.failed(request, "engine_error", f"{type(fault).__name__}: {fault}")
         ended = bool(new) and new[-1] in self._stops()
