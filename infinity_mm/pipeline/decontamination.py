@@ -33,11 +33,11 @@ from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store, part_name
 from infinity_mm.versions import computing
 
-VERSION = 1
+VERSION = 2
 STAGE = "decontaminate"
 #: Rows matched at a time.
 BATCH_ROWS = 2_048
-_MEASURED = ("category", "phash", "pixel_sha256", "luma_std")
+_MEASURED = ("category", "phash", "pixel_sha256", "luma_std", "flat")
 
 #: Per record of a part, in order; all null, or empty, where nothing was found.
 VERDICTS = pa.schema(
@@ -70,6 +70,8 @@ class MatchTask:
     index: str
     digest: str
     benchmarks: tuple[str, ...]
+    #: Share of the most frequent tone from which the index took a picture for rendered.
+    max_flat: float
     params_json: str
     output: str
     #: `infinity_mm.decontam.judge.ASKED` of the part.
@@ -130,7 +132,7 @@ def run_decontamination(context: Context, screens: Mapping[Part, str]) -> tuple[
     digest = manifest.digest(names)
     if params.digest not in ("", digest):
         raise StageError(f"the index at {index} is {digest} now, it was {params.digest} before the run: run again")
-    matching = _match_tasks(context, params, screens, digest, names)
+    matching = _match_tasks(context, params, screens, digest, names, manifest.params.max_flat)
     run_pass(context, f"{STAGE}-match", match_part, matching)
     asked = tuple(task.asked for task in matching)
     output = f"state/templates/{part_name(0, fingerprint(['templates', VERSION, params.max_pictures], list(asked)))}"
@@ -145,7 +147,12 @@ def run_decontamination(context: Context, screens: Mapping[Part, str]) -> tuple[
 
 
 def _match_tasks(
-    context: Context, params: DecontamParams, screens: Mapping[Part, str], digest: str, names: tuple[str, ...]
+    context: Context,
+    params: DecontamParams,
+    screens: Mapping[Part, str],
+    digest: str,
+    names: tuple[str, ...],
+    max_flat: float,
 ) -> list[MatchTask]:
     matters = params.matching().model_dump(mode="json", exclude={"require"})
     made_by = [STAGE, VERSION, INDEX_VERSION, digest, computing("ftfy")]
@@ -160,6 +167,7 @@ def _match_tasks(
                 index=params.index,
                 digest=digest,
                 benchmarks=names,
+                max_flat=max_flat,
                 params_json=params.matching().model_dump_json(),
                 output=f"state/matches/{part.source}/{name}",
                 asked=f"state/asked/{part.source}/{name}",
@@ -198,7 +206,7 @@ def match_part(task: MatchTask) -> None:
             size = batch.num_rows
             live = alive[start : start + size]
             texts, owner = _texts(batch.column("messages"))
-            pictures = _pictures(measured.slice(start, size), params)
+            pictures = _pictures(measured.slice(start, size), params, task.max_flat)
             table = match(batch_of(texts, owner, pictures, live, params), lookup, params)
             places = pa.array(table.column("row").to_numpy() + start)
             tables.append(table.set_column(0, MATCHES.field("row"), places))
@@ -219,7 +227,7 @@ def _texts(messages: pa.ListArray) -> tuple[pa.Array, Ints]:
     return messages.flatten().field("content"), np.repeat(np.arange(len(messages), dtype=np.int64), sizes)
 
 
-def _pictures(measured: pa.Table, params: MatchParams) -> Pictures:
+def _pictures(measured: pa.Table, params: MatchParams, max_flat: float) -> Pictures:
     phash = ragged(measured.column("phash"))
     digests = [word for row in measured.column("pixel_sha256").to_pylist() for word in row]
     exact = [category in params.pixel_exact_categories for category in measured.column("category").to_pylist()]
@@ -227,7 +235,7 @@ def _pictures(measured: pa.Table, params: MatchParams) -> Pictures:
         phash=phash,
         pixels=np.array([pixel_word(digest) for digest in digests], np.uint64),
         luma_std=ragged(measured.column("luma_std")).values,
-        rendered=np.repeat(np.array(exact, bool), phash.size),
+        rendered=np.repeat(np.array(exact, bool), phash.size) | (ragged(measured.column("flat")).values >= max_flat),
     )
 
 

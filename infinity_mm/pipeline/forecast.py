@@ -151,6 +151,9 @@ def _stages(recipe: Recipe) -> list[str]:
         stages.append(
             f"dedup     {recipe.dedup.mode} mode, Jaccard {recipe.dedup.threshold}, radius {recipe.dedup.radius}"
         )
+    if recipe.dedup.merge:
+        most = f"{recipe.dedup.max_merged_turns} turns and {recipe.dedup.max_merged_chars} characters"
+        stages.append(f"merge     conversations about one picture, up to {most}")
     if recipe.synth is not None:
         try:
             engine = resolve_engine(recipe.synth.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.engine import Engine
@@ -20,6 +20,7 @@ from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
 from infinity_mm.pipeline.indexing import run_indexing
 from infinity_mm.pipeline.ingest import IngestTask, make_tasks, run_ingest
+from infinity_mm.pipeline.merging import run_merge
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.pinning import remember
@@ -131,8 +132,13 @@ def _compare(
 ) -> tuple[list[Fate], LeakageReport | None]:
     """Compare what the filters left with evaluation sets, then with itself."""
     leaks, leakage = run_decontamination(context, screens)
-    duplicates = run_dedup(context, measured, screens, leaks)
-    fates = [Fate(part, screens[part], duplicates.get(part), decontaminate=leaks.get(part)) for part in sorted(screens)]
+    comparing = context.recipe.model_copy(update={"dedup": context.recipe.dedup.comparing()})
+    duplicates = run_dedup(replace(context, recipe=comparing), measured, screens, leaks)
+    merged = run_merge(context, measured, screens, leaks, duplicates)
+    fates = [
+        Fate(part, screens[part], duplicates.get(part), decontaminate=leaks.get(part), merge=merged.get(part))
+        for part in sorted(screens)
+    ]
     return fates, leakage
 
 

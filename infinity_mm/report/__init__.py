@@ -13,6 +13,7 @@ from PIL import Image
 
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.closing import Examples, merge_examples
+from infinity_mm.pipeline.merging import STAGE as MERGE
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.store import Store
 
@@ -84,8 +85,23 @@ def _cards(store: Store, wanted: set[str], sources: Iterable[str] | None = None)
             for number, identity in enumerate(ids):
                 if identity in wanted and identity not in found:
                     record, data = store.read_row(path, number)
-                    found[identity] = {**record, "thumbnail": _thumbnail(data[0]) if data and data[0] else None}
+                    said = _merged(store, path, number) or record["messages"]
+                    picture = _thumbnail(data[0]) if data and data[0] else None
+                    found[identity] = {**record, "messages": said, "thumbnail": picture}
     return found
+
+
+def _merged(store: Store, records: str, row: int) -> list[dict[str, str]] | None:
+    """Return the conversation that others were merged into, of a record of a part; None where none were."""
+    folder = f"attributes/{MERGE}/{records.split('/')[-2]}"
+    number = records.rpartition("/")[2].split("-")[1]
+    for name in store.at(folder).files():
+        if name.startswith(f"part-{number}-"):
+            messages: list[dict[str, str]] | None = store.read(f"{folder}/{name}", ["messages"])["messages"][
+                row
+            ].as_py()
+            return messages
+    return None
 
 
 def _thumbnail(data: bytes) -> str:
