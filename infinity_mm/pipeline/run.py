@@ -14,7 +14,7 @@ from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.books import Fate, run_ledger, run_mixture
 from infinity_mm.pipeline.closing import Examples, close_books
-from infinity_mm.pipeline.decontamination import run_decontamination
+from infinity_mm.pipeline.decontamination import check_generated, run_decontamination
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import run_downloads
 from infinity_mm.pipeline.exporting import run_exports
@@ -97,6 +97,7 @@ def _curate(
     synthesis = None
     if recipe.synth is not None:
         made, attempts, synthesis = run_synthesis(context, fates, subset or Subset())
+        made, leakage = check_generated(context, made, fates, leakage)
         fates += made
         expected[SYNTHETIC] = attempts
     fates = run_mixture(context, fates)
