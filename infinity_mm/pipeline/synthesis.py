@@ -25,7 +25,7 @@ from infinity_mm.synth.cache.key import model_identity
 from infinity_mm.synth.chat import ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.reviving import RevivingChat
-from infinity_mm.synth.engines.select import load_chat, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_is_cpu_build
 from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.provenance import used_prompts
@@ -123,7 +123,7 @@ class SynthWorker:
         return found, sum(engine.seconds for engine in self._engines) - before
 
     def _remembering(self, spec: ModelSpec, identity: str) -> RememberingChat:
-        engine = RevivingChat(lambda: load_chat(spec), spec.name)
+        engine = lasting_chat(spec)
         self._engines.append(engine)
         return RememberingChat(engine, self._memory, identity)
 
