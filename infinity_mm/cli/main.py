@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "infinity_mm.cli.status",
     "explain": "infinity_mm.cli.explain",
     "export": "infinity_mm.cli.export",
+    "synth": "infinity_mm.cli.synth",
     "validate": "infinity_mm.cli.validate",
     "dedup": "infinity_mm.cli.dedup",
     "decontaminate": "infinity_mm.cli.decontaminate",
