@@ -95,7 +95,7 @@ class Stored:
         priorities = self.priorities()
         sources = [
             {"name": name, "root": "/nowhere", "priority": priorities.get(name, 0)}
-            for name in sorted({part.source for part in self.tables})
+            for name in sorted({part.source for part in self.tables} or {"none"})
         ]
         recipe = Recipe(name="stored", sources=sources, dedup=params, partition_rows=partition_rows)
         context = Context(self.store, engine, Reporter(quiet=True), recipe)
