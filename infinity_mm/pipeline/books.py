@@ -36,6 +36,8 @@ class Fate:
     mixture: str | None = None
     #: False for generated rows: nothing of them was read from files.
     ingested: bool = True
+    #: Of generated rows: the records, as (part, row inside it), that they were made for.
+    parents: tuple[tuple[str, int], ...] = ()
     decontaminate: str | None = None
     #: Merged conversations, and which removed rows are in them.
     merge: str | None = None

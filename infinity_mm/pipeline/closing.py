@@ -31,7 +31,7 @@ from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store, part_name
 
-TALLY_VERSION = 1
+TALLY_VERSION = 2
 #: Rows whose ids one task compares: about 300 MB.
 AUDIT_ROWS = 4_000_000
 _PREFIXES = 1 << 16
@@ -158,7 +158,8 @@ def _choose(store: Store, task: TallyTask, ledger: pa.Table) -> Examples:
     part = task.fate.part
     duplicates = ledger.filter(pc.equal(ledger.column("stage"), "dedup")).to_pylist()
     if not task.fate.ingested:
-        found = Examples(generated=tuple(store.read(part.records, ["id"]).column("id").to_pylist()))
+        kept = ledger.filter(pc.equal(ledger.column("outcome"), "kept")).column("id")
+        found = Examples(generated=tuple(kept.to_pylist()))
     else:
         lost = store.read(part.quarantine).select(list(QuarantinedRow.model_fields)).to_pylist()
         kept = ledger.filter(pc.equal(ledger.column("outcome"), "kept")).to_pylist()

@@ -44,7 +44,12 @@ class Context:
 
 #: What the steps of passes that a recipe may lack hand to each other: a folder per source, and one for all.
 _STATE_BY_SOURCE = ("state/matches", "state/asked", "state/leakage", "state/merge/facts")
-_STATE = ("state/templates", "state/merge/verdicts", "state/merge/additions")
+_STATE = (
+    "state/decontaminate-templates",
+    "state/decontaminate-generated-templates",
+    "state/merge/verdicts",
+    "state/merge/additions",
+)
 
 
 def announce(store: Store, stage: str, tasks: Sequence[Task]) -> None:

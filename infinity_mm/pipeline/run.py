@@ -15,7 +15,7 @@ from infinity_mm.lock import exclusive
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.books import Fate, run_ledger, run_mixture
 from infinity_mm.pipeline.closing import Examples, close_books
-from infinity_mm.pipeline.decontamination import run_decontamination
+from infinity_mm.pipeline.decontamination import check_generated, run_decontamination
 from infinity_mm.pipeline.deduplication import run_dedup
 from infinity_mm.pipeline.downloading import Downloads, run_downloads
 from infinity_mm.pipeline.exporting import run_exports
@@ -127,10 +127,11 @@ def _finish(
 ) -> tuple[Manifest, dict[str, Examples]]:
     """Generate, mix, close the books and export; write the manifest."""
     recipe, store = context.recipe, context.store
-    fates, expected = curated.fates, dict(curated.expected)
+    fates, expected, leakage = curated.fates, dict(curated.expected), curated.leakage
     synthesis = None
     if recipe.synth is not None:
         made, attempts, synthesis = run_synthesis(context, fates, subset or Subset())
+        made, leakage = check_generated(context, made, fates, leakage)
         fates = fates + made
         expected[SYNTHETIC] = attempts
     fates = run_mixture(context, fates)
@@ -152,7 +153,7 @@ def _finish(
         stages=tuple(context.stages),
         exports=exports,
         synthesis=synthesis,
-        leakage=curated.leakage,
+        leakage=leakage,
         download=curated.downloads.report,
         seconds=round(time.monotonic() - began, 3),
         driver_peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

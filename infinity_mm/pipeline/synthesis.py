@@ -170,7 +170,7 @@ def run_synthesis(
         context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
     )
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
-    made = [Fate(task.part, task.attempts, ingested=False) for task in tasks]
+    made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     report = read_report(context.store, tasks, _settings(params, spec, gpus))
     return made, sum(len(task.places) for task in tasks) * params.per_image, report
 

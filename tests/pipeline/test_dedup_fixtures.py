@@ -1,14 +1,14 @@
 """Where naive deduplication breaks: templated questions on charts, blank pictures, chains. Small real runs."""
 
 import json
-from collections import Counter
+import re
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance, ImageStat
 
 from infinity_mm.errors import StageError
 from infinity_mm.explain import explain
@@ -110,11 +110,144 @@ def charts(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     return rows
 
 
-@pytest.mark.parametrize("category", ["doc_chart_screen", "general"])
-def test_pair_mode_removes_nothing_of_a_template_but_its_copies(charts, tmp_path, category):
-    ledger, _ = go(tmp_path, [charts.use(category)])
+PLANTED = {frozenset((f"r{number}", f"z{number}")) for number in (1, 2, 300)}
+
+
+def pairs(ledger: dict[str, dict[str, object]]) -> set[frozenset[object]]:
+    return {frozenset((name, winner)) for name, (_, winner) in removed(ledger).items()}
+
+
+@pytest.fixture(scope="module")
+def templated(charts, ray_node, tmp_path_factory):
+    """Return the ledger of a run in pair mode, without a category that would say what the pictures are, and its folder."""
+    return go(tmp_path_factory.mktemp("templated"), [charts.use("general")], ray_node)
+
+
+@pytest.fixture
+def again(templated, tmp_path: Path) -> Path:
+    """Return a folder whose run has ingested the charts already."""
+    shutil.copytree(templated[1], tmp_path / "work")
+    return tmp_path
+
+
+def test_pair_mode_removes_nothing_of_a_template_but_its_copies(templated):
+    ledger, work = templated
     assert len(ledger) == 3_003
-    lost = removed(ledger)
-    print(category, len(lost), Counter(reason for reason, _ in lost.values()))
-    pairs = {frozenset((name, winner)) for name, (_, winner) in lost.items()}
-    assert pairs == {frozenset((f"r{number}", f"z{number}")) for number in (1, 2, 300)}
+    assert pairs(ledger) == PLANTED
+    lost, (_, winner) = next(iter(removed(ledger).items()))
+    life = explain(Store(Location.of(work)), ledger[lost]["id"])
+    assert life.winner["id"] == ledger[winner]["id"]
+    assert life.ledger["detail"] == "jaccard=1.000; hamming=0"
+    shown = infinity_mm("explain", work, ledger[lost]["id"]).stdout
+    assert f"lost to     {ledger[winner]['id']}" in shown
+    assert "decided by  jaccard=1.000; hamming=0" in shown
+
+
+@pytest.mark.slow
+def test_a_category_of_rendered_pictures_says_the_same(charts, tmp_path):
+    assert pairs(go(tmp_path, [charts.use("doc_chart_screen")])[0]) == PLANTED
+
+
+@pytest.mark.parametrize(
+    "dedup",
+    [
+        pytest.param({"mode": "text", "threshold": 0.3, "min_near_words": 4, "max_cluster": 500}, id="text"),
+        pytest.param(
+            {"mode": "image", "max_flat": 1.0, "radius": 16, "max_thumb_mean": 60.0, "max_thumb_peak": 255.0},
+            id="image",
+        ),
+    ],
+)
+def test_a_careless_threshold_stops_the_run_and_shows_the_cluster(charts, templated, again, dedup):
+    with pytest.raises(StageError) as stopped:
+        go(again, [charts.use("general")], **dedup)
+    told = str(stopped.value)
+    found = re.search(r"dedup: (\d+) rows would be removed for (\w{32}), more than dedup.max_cluster=", told)
+    assert found is not None, told
+    assert int(found[1]) > 500
+    ids = {row["id"] for row in templated[0].values()}
+    members = re.findall(r"^  (\w{32})  (?:exact_text|near_text|same_image)  .*  lost to (\w{32})$", told, re.MULTILINE)
+    assert len({member for member, _ in members}) == 5
+    assert {winner for _, winner in members} == {found[2]}
+    assert ids.issuperset({found[2], *(member for member, _ in members)})
+
+
+def test_a_mode_that_empties_a_source_stops_the_run(charts, again):
+    with pytest.raises(StageError, match=r"source 'charts' would lose 29\d\d of 3003 rows.*max_drop=0\.9") as stopped:
+        go(again, [charts.use("general")], mode="text")
+    assert str(stopped.value).count("  exact_text  ") == 5
+
+
+def near_white(number: int) -> bytes:
+    """Return a page of almost nothing: a few grey dots, at other places for each number."""
+    page = Image.new("L", (96, 96), 254)
+    for step in range(12):
+        page.putpixel(((number * 37 + step * 29) % 96, (number * 53 + step * 41) % 96), 235)
+    return encoded(page)
+
+
+@pytest.mark.parametrize("mode", ["pair", "image"])
+def test_blank_pictures_are_the_same_by_their_pixels_only(tmp_path, mode):
+    rows = Rows(tmp_path / "blanks")
+    white, black = (encoded(Image.new("RGB", (96, 96), tone)) for tone in ("white", "black"))
+    rows.add("white", "What is on the page?", "Nothing.", white)
+    rows.add("white-again", "what is on the page", "nothing", encoded(Image.new("L", (96, 96), 255)))
+    rows.add("white-other", "Is the page printed on?", "No.", white)
+    rows.add("black", "What is on the page?", "Nothing.", black)
+    for number in range(20):
+        rows.add(f"dots-{number}", "What is on the page?", "Nothing.", near_white(number))
+        rows.add(f"dots-asked-{number}", f"Is dot number {number} there?", "Yes.", near_white(number))
+    rows.write()
+    ledger, _ = go(tmp_path, [rows.use()], mode=mode)
+    dots = {frozenset((f"dots-{number}", f"dots-asked-{number}")) for number in range(20)}
+    if mode == "pair":
+        assert pairs(ledger) == {frozenset(("white", "white-again"))}
+    else:  # one row of each page stays, and none is lost to another page
+        whites = pairs(ledger) - dots
+        assert pairs(ledger) >= dots
+        assert len(removed(ledger)) == 22
+        assert frozenset().union(*whites) == {"white", "white-again", "white-other"}
+
+
+def text(number: int, changed: int) -> str:
+    """Return 60 words, of which the first are others."""
+    return " ".join(f"{'x' if place < changed else 'w'}{number}p{place}" for place in range(60))
+
+
+#: In keep order, the places of a chain, and who is lost to whom: its ends stay unless they lose to the middle itself.
+CHAINS = (("a", "c", "b"), {"b": "a"}), (("c", "a", "b"), {"b": "c"}), (("b", "a", "c"), {"a": "b", "c": "b"})
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_no_row_of_a_chain_is_lost_to_one_that_is_unlike_it(tmp_path, kind):
+    """Of a, b and c, the neighbours are near and a and c are not; three such chains, kept in three orders."""
+    sources = [Rows(tmp_path / f"rank{rank}") for rank in range(3)]
+    for number, ((order, _), photo) in enumerate(zip(CHAINS, scenes(12)[::5], strict=True)):
+        for rank, name in enumerate(order):
+            step = "abc".index(name)
+            if kind == "text":
+                sources[rank].add(f"{number}{name}", "Say it.", text(number, 5 * step))
+            else:
+                brighter = ImageEnhance.Brightness(photo).enhance(
+                    1 + 3.0 * step / ImageStat.Stat(photo.convert("L")).mean[0]
+                )
+                sources[rank].add(f"{number}{name}", f"What is this, {name}?", "A roof.", encoded(brighter))
+    for source in sources:
+        source.write()
+    uses = [source.use(priority=rank) for rank, source in enumerate(sources)]
+    ledger, work = go(tmp_path, uses, max_drop=1.0, mode="image" if kind == "image" else "pair")
+    lost = {name: winner for name, (_, winner) in removed(ledger).items()}
+    assert lost == {
+        f"{number}{name}": f"{number}{winner}"
+        for number, (_, each) in enumerate(CHAINS)
+        for name, winner in each.items()
+    }
+    for name, winner in lost.items():
+        life = explain(Store(Location.of(work)), ledger[name]["id"])
+        assert life.winner["id"] == ledger[winner]["id"]
+        if kind == "text":
+            assert 0.7 <= life.attributes["dedup"]["similarity"] < 0.85
+            assert life.ledger["detail"].startswith("jaccard=0.")
+        else:
+            assert life.attributes["dedup"]["hamming"] <= 8
+            assert life.ledger["detail"].startswith("hamming=")
