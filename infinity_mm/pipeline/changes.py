@@ -72,11 +72,11 @@ def changes(work: Location, params: SynthParams) -> Changes:
         for role, name in (("writer", writer), ("judge", judge))
         if then.models.get(role) != name
     }
-    touched = {step for step in STEP_NAMES if ("judge" if step == "judge" else "writer") in models} | set(prompts)
+    touched = {step for step in now if ("judge" if step == "judge" else "writer") in models} | set(prompts)
     return Changes(
         prompts=prompts,
         models=models,
-        steps=tuple(step for step in STEP_NAMES if step in touched),
+        steps=tuple(step for step in now if step in touched),
         pictures=len(known_parents(store)),
         per_image=params.per_image,
     )

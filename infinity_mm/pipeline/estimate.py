@@ -94,14 +94,15 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         for group, pilot, counts in zip(groups, pilots, _pilot(context, spec, gpus, pilots), strict=True):
             piloted += len(pilot)
             total.update({name: value * len(group) / len(pilot) for name, value in counts.items()})
-    hours = total["seconds"] / 3_600 if any(total[f"{step}.calls"] for step in STEP_NAMES) else None
+    steps = list(dict.fromkeys((*STEP_NAMES, *(name.partition(".")[0] for name in total if "." in name))))
+    hours = total["seconds"] / 3_600 if any(total[f"{step}.calls"] for step in steps) else None
     return Estimate(
         pictures=len(places),
         new=len(new),
         piloted=piloted,
         steps={
             step: StepCost.model_validate({f: round(total[f"{step}.{f}"]) for f in StepCost.model_fields})
-            for step in STEP_NAMES
+            for step in steps
         },
         engine_hours=hours,
         gpu_hours=hours * gpus if hours is not None and gpus else None,

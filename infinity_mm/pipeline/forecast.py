@@ -171,7 +171,7 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
     """Run `rows` rows of every source in a temporary folder and scale the outcome up."""
     sources = tuple(use.model_copy(update={"limit": min(rows, use.limit or rows)}) for use in recipe.sources)
     synth = recipe.synth
-    small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16)})
+    small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16), "cache": False})
     with tempfile.TemporaryDirectory(prefix="infinity-mm-pilot-") as folder:
         pilot = recipe.model_copy(update={"sources": sources, "synth": small})
         pilot = prepare(pilot, Location.of(folder)).recipe

@@ -191,11 +191,13 @@ def count_calls(store: Store, tasks: Sequence[SynthTask]) -> dict[str, StepCalls
         fields = ("attempts", "prompt_tokens", "completion_tokens")
         for row in grouped.aggregate([(name, "sum") for name in fields] + [([], "count_all")]).to_pylist():
             if row["cached"]:
-                counts[row["step"]]["cached"] += row["count_all"]
+                counts.setdefault(row["step"], Counter())["cached"] += row["count_all"]
                 counts[row["step"]]["cached_tokens"] += row["completion_tokens_sum"]
             else:
                 made = {"answers": row["count_all"], "calls": row["attempts_sum"]}
-                counts[row["step"]].update(made | {name: row[f"{name}_sum"] for name in fields[1:]})
+                counts.setdefault(row["step"], Counter()).update(
+                    made | {name: row[f"{name}_sum"] for name in fields[1:]}
+                )
     return {
         step: StepCalls.model_validate({f: count[f] for f in StepCalls.model_fields}) for step, count in counts.items()
     }
