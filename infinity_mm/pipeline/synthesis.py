@@ -10,14 +10,16 @@ from typing import Any
 import pyarrow as pa
 
 from infinity_mm.engine import Resources
-from infinity_mm.errors import ModelError, StageError
+from infinity_mm.errors import ModelError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.books import Fate, outcomes
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
+from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
+from infinity_mm.pipeline.probing import ProbeSpec, run_probing
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
@@ -29,7 +31,6 @@ from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_
 from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.provenance import used_prompts
-from infinity_mm.synth.rows import Parent
 from infinity_mm.synth.run_step import check, identity, synthesise
 from infinity_mm.synth.select_images import COLUMNS, select_images
 from infinity_mm.synth.tiny_model import is_trained
@@ -113,7 +114,7 @@ class SynthWorker:
     def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
         """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
         store = Store(Location(task.work))
-        parents = [_parent(store, path, row) for path, row in task.places]
+        parents = read_parents(store, task.places)
         before = sum(engine.seconds for engine in self._engines)
         only = None if self._spec.only is None else frozenset(self._spec.only)
         try:
@@ -172,7 +173,9 @@ def run_synthesis(
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False) for task in tasks]
     report = read_report(context.store, tasks, _settings(params, spec, gpus))
-    return made, sum(len(task.places) for task in tasks) * params.per_image, report
+    probed = [(task.attempts, task.places) for task in tasks]
+    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, spec.judge or spec.writer))
+    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update={"judge": judge})
 
 
 def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:
@@ -286,10 +289,3 @@ def select_parents(task: SelectTask) -> None:
         both = table if drawn is None else pa.concat_tables([drawn, table])
         drawn = select_images(both, params, task.seed)
     store.write(task.output, _PLACES.empty_table() if drawn is None else drawn.select(_PLACES.names).cast(_PLACES))
-
-
-def _parent(store: Store, path: str, row: int) -> Parent:
-    record, data = store.read_row(path, row)
-    if len(data) != 1 or data[0] is None:
-        raise StageError(f"{path} row {row} was drawn for synthesis and has no single picture with bytes; run again")
-    return Parent.of(record, data[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +28,10 @@ REASONS: dict[str, tuple[str, ...]] = {
     step3_generate.STAGE: step3_generate.REASONS,
     step4_filter.STAGE: step4_filter.REASONS,
 }
+
+
+#: The stages that an attempt with a type goes through.
+_TYPED_STAGES = (step3_generate.STAGE, step4_filter.STAGE)
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,22 @@ class Outcome:
 def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     """Return counts, ready for JSON: ``steps`` by stage and ``types`` by leaf.
 
-    Per stage: attempts in, out, dropped, quarantined, reasons, tries, prompt_tokens, completion_tokens.
-    Per leaf: kept, dropped, quarantined of the attempts that got this type, and their reasons as
-    ``stage.reason``. Counts of parts add up to the counts of the whole, see `add_yields`.
+    Per stage: attempts in, out, dropped, quarantined, reasons, tries, prompt_tokens, completion_tokens. Per leaf, of
+    the attempts that got this type: kept, dropped, quarantined, their reasons as ``stage.reason``, the tokens of all
+    their calls but the tags, and ``steps``: how many came into each later stage and went on. Counts of parts add up
+    to the counts of the whole, see `add_yields`.
     """
+    gathered = list(outcomes)
+    leaves = sorted({one.leaf for one in gathered if one.leaf is not None})
+    return {
+        "steps": _steps(gathered),
+        "types": {leaf: _type([one for one in gathered if one.leaf == leaf]) for leaf in leaves},
+    }
+
+
+def _steps(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     steps: dict[str, Counter[str]] = {stage: Counter() for stage, _ in STAGES}
     reasons: dict[str, Counter[str]] = {stage: Counter() for stage, _ in STAGES}
-    types: dict[str, Counter[str]] = {}
-    type_reasons: dict[str, Counter[str]] = {}
     stage_of = {step: stage for stage, step in STAGES}
     for one in outcomes:
         for stage, _ in STAGES:
@@ -96,16 +108,27 @@ def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
             steps[stage_of[made.step]].update(
                 tries=made.attempts, prompt_tokens=made.prompt_tokens, completion_tokens=made.completion_tokens
             )
-        if one.leaf is not None:
-            types.setdefault(one.leaf, Counter())[one.outcome] += 1
-            why = type_reasons.setdefault(one.leaf, Counter())
-            if one.stage is not None:
-                why[f"{one.stage}.{one.reason}"] += 1
     fields = ("in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "completion_tokens")
-    ends = ("kept", "dropped", "quarantined")
+    return {stage: {f: steps[stage][f] for f in fields} | _reasons(reasons[stage]) for stage, _ in STAGES}
+
+
+def _type(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Count the attempts of one type."""
+    ends = Counter(one.outcome for one in outcomes)
+    why = Counter(f"{one.stage}.{one.reason}" for one in outcomes if one.stage is not None)
+    calls = [made for one in outcomes for made in one.calls if made.step != "tag"]
+    steps: dict[str, dict[str, int]] = {}
+    left = list(outcomes)
+    for stage in _TYPED_STAGES:
+        on = [one for one in left if one.stage != stage]
+        steps[stage] = {"came": len(left), "went_on": len(on)}
+        left = on
     return {
-        "steps": {stage: {f: steps[stage][f] for f in fields} | _reasons(reasons[stage]) for stage, _ in STAGES},
-        "types": {leaf: {e: types[leaf][e] for e in ends} | _reasons(type_reasons[leaf]) for leaf in sorted(types)},
+        **{end: ends[end] for end in ("kept", "dropped", "quarantined")},
+        "prompt_tokens": sum(made.prompt_tokens for made in calls),
+        "completion_tokens": sum(made.completion_tokens for made in calls),
+        "steps": steps,
+        **_reasons(why),
     }
 
 

@@ -98,6 +98,15 @@ class RuleParams(Frozen):
     allow_yes_no: bool = False
 
 
+class JudgeProbe(Frozen):
+    """How the judge is measured: rows of the run, altered so that they are wrong, under the judge's own call."""
+
+    #: Rows to alter, each in up to five ways; 0 measures nothing.
+    rows: int = Field(default=24, ge=0)
+    #: What to do where the judge passes altered rows as often as unaltered ones, as far as the counts can tell.
+    on_chance: Literal["warn", "stop"] = "warn"
+
+
 class SynthParams(Frozen):
     """What to generate, from which pictures, by which model, and what to keep."""
 
@@ -129,6 +138,7 @@ class SynthParams(Frozen):
     model: ModelSpec = ModelSpec()
     #: None judges with the generating model; the rows then say so.
     judge: ModelSpec | None = None
+    judge_probe: JudgeProbe = JudgeProbe()
 
     #: Prompt files of the user's own, by step; the package's are listed by `infinity-mm synth --prompts`.
     prompts: dict[StepName, PromptFile] = Field(default_factory=dict)

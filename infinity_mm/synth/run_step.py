@@ -35,8 +35,8 @@ __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 #: Raised whenever the same replies would give other outcomes.
 VERSION = 1
 
-#: Fields of `SynthParams` that choose pictures, not what is made of one.
-_CHOICE_OF_IMAGES = {"images", "categories", "sources"}
+#: Fields of `SynthParams` that choose pictures, or measure the judge; nothing of a row depends on them.
+_NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe"}
 #: Fields that an identity names otherwise, or not at all.
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
@@ -97,7 +97,7 @@ def identity(params: SynthParams) -> Json:
     Holds versions, prompts, taxonomy and every parameter that can change an outcome; pictures to draw
     and the means of reaching a model are left out.
     """
-    dump = params.model_dump(mode="json", exclude=_CHOICE_OF_IMAGES | _ELSEWHERE)
+    dump = params.model_dump(mode="json", exclude=_NOT_OF_ROWS | _ELSEWHERE)
     for role in ("model", "judge"):
         if dump[role] is not None:
             dump[role] = {key: value for key, value in dump[role].items() if key not in _MEANS}
