@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth import checks, step1_tag, step2_classify, step3_generate, step4_filter
 from infinity_mm.synth.chat import EngineInfo
-from infinity_mm.synth.params import StepName
+from infinity_mm.synth.params import CallName, StepName
 from infinity_mm.synth.rows import Format
 
 #: The stages in order, each with the step whose calls it makes.
@@ -26,7 +26,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     step1_tag.STAGE: step1_tag.REASONS,
     step2_classify.STAGE: (*step2_classify.REASONS, NOT_ASKED),
     step3_generate.STAGE: step3_generate.REASONS,
-    step4_filter.STAGE: step4_filter.REASONS,
+    step4_filter.STAGE: (*step4_filter.REASONS, *checks.REASONS),
 }
 
 
@@ -36,9 +36,9 @@ _TYPED_STAGES = (step3_generate.STAGE, step4_filter.STAGE)
 
 @dataclass(frozen=True)
 class StepCall:
-    """What one step of one attempt cost."""
+    """What one call of one attempt cost."""
 
-    step: StepName
+    step: CallName
     #: Tries.
     attempts: int
     prompt_tokens: int
@@ -95,7 +95,7 @@ def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
 def _steps(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     steps: dict[str, Counter[str]] = {stage: Counter() for stage, _ in STAGES}
     reasons: dict[str, Counter[str]] = {stage: Counter() for stage, _ in STAGES}
-    stage_of = {step: stage for stage, step in STAGES}
+    stage_of: dict[str, str] = {step: stage for stage, step in STAGES}
     for one in outcomes:
         for stage, _ in STAGES:
             steps[stage]["in"] += 1
@@ -105,7 +105,8 @@ def _steps(outcomes: Iterable[Outcome]) -> dict[str, Any]:
                 break
             steps[stage]["out"] += 1
         for made in one.calls:
-            steps[stage_of[made.step]].update(
+            # Checks of what was written are part of the filter.
+            steps[stage_of.get(made.step, step4_filter.STAGE)].update(
                 tries=made.attempts, prompt_tokens=made.prompt_tokens, completion_tokens=made.completion_tokens
             )
     fields = ("in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "completion_tokens")

@@ -18,6 +18,9 @@ from infinity_mm.synth.taxonomy import Taxonomy
 
 StepName = Literal["tag", "classify", "generate", "judge"]
 STEP_NAMES: tuple[StepName, ...] = ("tag", "classify", "generate", "judge")
+#: Calls that check what was written, where the recipe asks for them; the second of a pair asks again.
+CheckName = Literal["relevance", "blind", "blind_again", "answer", "answer_again"]
+CallName = StepName | CheckName
 
 
 class Draw(Frozen):
@@ -98,6 +101,33 @@ class RuleParams(Frozen):
     allow_yes_no: bool = False
 
 
+class CheckParams(Frozen):
+    """Further looks at what was written, each for calls of its own; off by default, and then they cost none.
+
+    ``mark`` writes the result beside the row, ``drop`` also drops by it; a failed call is no result, and where it
+    should have decided the attempt is quarantined.
+    """
+
+    #: Ask whether the picture can answer the question (one call).
+    relevance: Literal["off", "mark", "drop"] = "off"
+    #: Ask the question without the picture (one call; two for multiple choice, the options turned round). Only words,
+    #: phrases and options can be compared; other formats are not looked at.
+    blind: Literal["off", "mark", "drop"] = "off"
+    #: Answer the question twice, independently (two calls), in the same formats.
+    agreement: Literal["off", "mark", "drop"] = "off"
+    #: Least share of the two that must agree with the written answer where ``agreement`` drops.
+    min_agreement: float = Field(default=0.5, gt=0.0, le=1.0)
+    #: Numbers agree within this share of the larger one.
+    tolerance: float = Field(default=0.0, ge=0.0, le=0.5)
+    #: How the independent answers are drawn.
+    answer: Draw = Draw(temperature=0.7, top_p=0.9)
+
+    @property
+    def any(self) -> bool:
+        """True where any check is asked for."""
+        return (self.relevance, self.blind, self.agreement) != ("off", "off", "off")
+
+
 class JudgeProbe(Frozen):
     """How the judge is measured: rows of the run, altered so that they are wrong, under the judge's own call."""
 
@@ -134,6 +164,7 @@ class SynthParams(Frozen):
     charset: Charset = "ascii"
     limits: Limits = Limits()
     rules: RuleParams = RuleParams()
+    checks: CheckParams = CheckParams()
     draws: StepDraws = StepDraws()
     model: ModelSpec = ModelSpec()
     #: None judges with the generating model; the rows then say so.
@@ -159,6 +190,6 @@ class SynthParams(Frozen):
         return self
 
 
-def call_seed(seed: int, step: StepName, key: str) -> int:
+def call_seed(seed: int, step: CallName, key: str) -> int:
     """Return the seed of a request: 30 bits of (recipe seed, step, attempt), so that retries stay within int32."""
     return keyed_u64(seed, f"synth.{step}", key) & 0x3FFFFFFF

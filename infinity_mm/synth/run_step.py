@@ -14,17 +14,17 @@ early leaves the others alone; each gives exactly one `Outcome`. What becomes of
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Generic, TypeVar
 
 from infinity_mm.errors import RecipeError, StageError
 from infinity_mm.fingerprint import Json
-from infinity_mm.synth import rules, step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth import checks, rules, step1_tag, step2_classify, step3_generate, step4_filter
 from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
 from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
-from infinity_mm.synth.params import StepName, SynthParams
+from infinity_mm.synth.params import CallName, StepName, SynthParams
 from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
@@ -63,7 +63,7 @@ class _Live(Generic[R]):
     parent: Parent
     n: int
     row: R
-    calls: Mapping[StepName, Call]
+    calls: Mapping[CallName, Call]
 
 
 _TAG: _Step[Parent, Tagged] = _Step("tag", step1_tag.STAGE, step1_tag.request, step1_tag.read)
@@ -142,6 +142,8 @@ def synthesise(
     ended += lost
     passed, lost = _apply_rules(written, params)
     ended += lost
+    passed, lost = _apply_checks(chat, passed, params, seed)
+    ended += lost
     judged, lost = _advance(_JUDGE, judge, passed, params, seed)
     ended += lost
     ended += [_settle(one, params) for one in judged]
@@ -180,6 +182,28 @@ def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple
             passed.append(one)
         else:
             ended.append(_end(one, step4_filter.STAGE, broken))
+    return passed, ended
+
+
+def _apply_checks(
+    chat: Chat, live: Sequence[_Live[Generated]], params: SynthParams, seed: int
+) -> tuple[list[_Live[Generated]], list[Outcome]]:
+    """Make the recipe's checks of what was written, all in one batch."""
+    if not params.checks.any:
+        return list(live), []
+    asked = [checks.requests(one.row, params, seed) for one in live]
+    made = iter(call(chat, [request for each in asked for request in each.values()], params.max_retries))
+    passed: list[_Live[Generated]] = []
+    ended: list[Outcome] = []
+    for one, each in zip(live, asked, strict=True):
+        calls: dict[CallName, Call] = {name: next(made) for name in each}
+        found = checks.read(one.row, {name: calls[name].reply for name in each}, params.checks)
+        after = replace(one, row=replace(one.row, checks=found), calls={**one.calls, **calls})
+        broken = checks.verdict(after.row, params.checks)
+        if broken is None:
+            passed.append(after)
+        else:
+            ended.append(_end(after, step4_filter.STAGE, broken))
     return passed, ended
 
 
@@ -245,6 +269,7 @@ def _generation(generated: Generated, judged: Judged | None) -> dict[str, Json]:
         "options": list(generated.options),
         "score": judged.score if judged else None,
         "score_reason": judged.reason if judged else None,
+        "checks": asdict(generated.checks) if generated.checks else None,
     }
 
 
