@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,8 +11,10 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.record import Category
 from infinity_mm.synth.chat import ModelSpec, Sampling
+from infinity_mm.synth.mapping import MappingFile
 from infinity_mm.synth.prompts import Prompt, PromptFile, load_prompt
 from infinity_mm.synth.rows import Format
+from infinity_mm.synth.seeds import SeedFile
 from infinity_mm.synth.structured import Charset
 from infinity_mm.synth.taxonomy import Taxonomy
 
@@ -101,6 +103,26 @@ class RuleParams(Frozen):
     allow_yes_no: bool = False
 
 
+class OfferParams(Frozen):
+    """Which instruction types a picture is offered, see `infinity_mm.synth.offers`; by default all of them in turn."""
+
+    #: File that says which tags speak for which type, made by `infinity-mm mapping`; None treats all types alike.
+    mapping: MappingFile | None = None
+    #: 1 draws types in proportion to their score, lower ones prefer the best, higher ones even them out.
+    temperature: float = Field(default=1.0, gt=0.0, le=100.0)
+    #: Score of a type whose tags are absent from the picture; above 0 every type stays possible.
+    floor: float = Field(default=0.02, gt=0.0, le=1.0)
+    #: Largest share of the attempts that any one type may be offered to.
+    max_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    #: The same for single types, or for groups (levels 1 and 2), whose types share it evenly.
+    shares: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(default_factory=dict)
+
+    @property
+    def limited(self) -> bool:
+        """True where any type has a share below 1."""
+        return self.max_share < 1 or any(share < 1 for share in self.shares.values())
+
+
 class CheckParams(Frozen):
     """Further looks at what was written, each for calls of its own; off by default, and then they cost none.
 
@@ -164,6 +186,10 @@ class SynthParams(Frozen):
     charset: Charset = "ascii"
     limits: Limits = Limits()
     rules: RuleParams = RuleParams()
+    offer: OfferParams = OfferParams()
+    #: Annotated seed rows (see `infinity_mm.synth.seeds`) of which two of the same type, about other pictures, are
+    #: shown to the generator; ``package`` takes a few of the project's own, None shows none.
+    seeds: SeedFile | None = None
     checks: CheckParams = CheckParams()
     draws: StepDraws = StepDraws()
     model: ModelSpec = ModelSpec()
@@ -185,6 +211,8 @@ class SynthParams(Frozen):
     def _known_types(self) -> SynthParams:
         try:
             Taxonomy.load().select(self.types)
+            for name in self.offer.shares:
+                Taxonomy.load().select([name])
         except RecipeError as error:
             raise ValueError(str(error)) from error
         return self

@@ -84,6 +84,8 @@ class Attempt:
 
     tagged: Tagged
     n: int
+    #: Names of the types offered to it, best first; None leaves that to step 2.
+    offered: tuple[str, ...] | None = None
 
     @property
     def parent(self) -> Parent:

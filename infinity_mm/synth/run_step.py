@@ -23,6 +23,7 @@ from infinity_mm.synth import checks, rules, step1_tag, step2_classify, step3_ge
 from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
+from infinity_mm.synth.offers import with_offers
 from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
 from infinity_mm.synth.params import CallName, StepName, SynthParams
 from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
@@ -101,6 +102,8 @@ def identity(params: SynthParams) -> Json:
     for role in ("model", "judge"):
         if dump[role] is not None:
             dump[role] = {key: value for key, value in dump[role].items() if key not in _MEANS}
+    dump["offer"]["mapping"] = None if params.offer.mapping is None else params.offer.mapping.parse().sha256
+    dump["seeds"] = None if params.seeds is None else params.seeds.sha256
     return {
         "version": VERSION,
         "prompts": {step: [prompt.file, prompt.sha256] for step, prompt in used_prompts(params).items()},
@@ -131,7 +134,9 @@ def synthesise(
     tagged, untagged = _advance(_TAG, chat, pictures, params, seed)
     ended = [_again(one, n) for one in untagged for n in range(params.per_image)]
     attempts = [_Live(one.parent, n, Attempt(one.row, n), one.calls) for one in tagged for n in range(params.per_image)]
-    typed, lost = _advance(_CLASSIFY, chat, attempts, params, seed)
+    offered, lost = _offer(attempts, params, seed)
+    ended += lost
+    typed, lost = _advance(_CLASSIFY, chat, offered, params, seed)
     ended += lost
     if only is not None:
         ended += [
@@ -167,6 +172,17 @@ def _advance(
         else:
             on.append(_Live(one.parent, one.n, result, after.calls))
     return on, ended
+
+
+def _offer(
+    live: Sequence[_Live[Attempt]], params: SynthParams, seed: int
+) -> tuple[list[_Live[Attempt]], list[Outcome]]:
+    """Settle which types each attempt is offered; those that are left without any end here."""
+    rows = with_offers([one.row for one in live], params, seed)
+    after = [replace(one, row=row) for one, row in zip(live, rows, strict=True)]
+    none = Drop("no_type_left", "every type's share of the partition is used up by other attempts")
+    ended = [_end(one, step2_classify.STAGE, none) for one in after if one.row.offered == ()]
+    return [one for one in after if one.row.offered != ()], ended
 
 
 def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple[list[_Live[Generated]], list[Outcome]]:
