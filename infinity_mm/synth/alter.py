@@ -44,7 +44,7 @@ def alterations(row: Generated, others: Sequence[str], seed: int) -> Iterator[tu
 
     `others` are answers of other rows in the same form; the first that says something else, from a place drawn by
     (seed, attempt), stands for the kind ``other_answer``. A multiple-choice answer is only ever another option. Every
-    answer yielded differs from the row's own in more than case, white space and final stops.
+    answer yielded differs from the row's own and from the others in more than case, white space and final stops.
     """
     key = row.typed.attempt.key
     if row.options:
@@ -52,13 +52,15 @@ def alterations(row: Generated, others: Sequence[str], seed: int) -> Iterator[tu
         if rest:
             yield "wrong_option", rest[keyed_u64(seed, "synth.probe.option", key) % len(rest)]
         return
+    said = {folded(row.answer)}
     for kind, change in _CHANGES.items():
         altered = change(row.answer, keyed_u64(seed, f"synth.probe.{kind}", key))
-        if altered is not None and folded(altered) != folded(row.answer):
+        if altered is not None and folded(altered) not in said:
+            said.add(folded(altered))
             yield kind, altered
     start = keyed_u64(seed, "synth.probe.other", key) % len(others) if others else 0
     for other in (*others[start:], *others[:start]):
-        if _says_other(row.answer, other):
+        if _says_other(row.answer, other) and folded(other) not in said:
             yield "other_answer", other
             return
 

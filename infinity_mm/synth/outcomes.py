@@ -119,7 +119,7 @@ def _type(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     why = Counter(f"{one.stage}.{one.reason}" for one in outcomes if one.stage is not None)
     calls = [made for one in outcomes for made in one.calls if made.step != "tag"]
     steps: dict[str, dict[str, int]] = {}
-    left = list(outcomes)
+    left = [one for one in outcomes if one.stage != step2_classify.STAGE]
     for stage in _TYPED_STAGES:
         on = [one for one in left if one.stage != stage]
         steps[stage] = {"came": len(left), "went_on": len(on)}

@@ -112,7 +112,8 @@ def _request(kind: str, key: str, row: Generated, params: SynthParams, seed: int
     request = step4_filter.request(row, params, seed)
     file = params.prompt("judge", step4_filter.PROMPT).file
     name = f"{key}/{kind}"
-    return request.model_copy(update={"prompt_file": file, "key": f"{name}/judge", "seed": call_seed(seed, "judge", name)})
+    own = {"prompt_file": file, "key": f"{name}/judge", "seed": call_seed(seed, "judge", name)}
+    return request.model_copy(update=own)
 
 
 def _scored(kind: str, key: str, row: Generated, judged: Judged | None) -> Scored:

@@ -11,10 +11,10 @@ from PIL import Image as Pictures
 from infinity_mm.errors import StageError
 from infinity_mm.fs import Location
 from infinity_mm.pipeline import probing
+from infinity_mm.pipeline.generated import ATTEMPTS
 from infinity_mm.pipeline.parents import read_judged, read_parents
 from infinity_mm.pipeline.passes import Context
-from infinity_mm.pipeline.probing import ProbeWorker, run_probing
-from infinity_mm.pipeline.synthesis import ATTEMPTS
+from infinity_mm.pipeline.probing import ProbeSpec, run_probing
 from infinity_mm.record import record_id
 from infinity_mm.schema import RECORDS
 from infinity_mm.store import Store
@@ -101,10 +101,11 @@ def measure(folder, monkeypatch, knows, **probe):
     store, parts = folder
     loaded = []
     monkeypatch.setattr(probing, "load_chat", lambda spec: loaded.append(spec) or Judge(knows))
-    recipe = type("Recipe", (), {"seed": 7})()
-    context = Context(store, Actors(), Log(), recipe)
+    context = Context(store, Actors(), Log(), recipe=None)
     params = SynthParams.model_validate({"images": 12, "judge_probe": probe})
-    return run_probing(context, parts, params, ["judge"], 0.0), context, loaded
+    cache = store.at("cache").uri
+    spec = ProbeSpec(params.model_dump_json(), 7, cache, f"judge that {'knows' if knows else 'does not'}")
+    return run_probing(context, parts, spec), context, loaded
 
 
 def test_what_was_written_is_read_back_as_the_judge_saw_it(folder):
@@ -124,7 +125,7 @@ def test_a_judge_that_sees_is_measured_once(folder, monkeypatch):
     assert {rate.kind for rate in report.rates} == {
         "as_written", "altered", "swapped_image", "wrong_color", "other_answer",
     }  # fmt: skip
-    assert report.calls == report.altered == 30
+    assert report.calls + report.cached == report.altered == 30
     assert context.reporter.lines == [f"warning: {line}" for line in report.warnings]
     assert report.self_judged
     again, context, loaded = measure(folder, monkeypatch, True, rows=10)
@@ -132,6 +133,9 @@ def test_a_judge_that_sees_is_measured_once(folder, monkeypatch):
     assert (context.stages[0].cached, loaded) == (1, [])
     more, _, loaded = measure(folder, monkeypatch, True, rows=11)
     assert (more.rows, len(loaded)) == (11, 1)
+    assert more.calls <= 3 < 30 <= more.cached, "what was asked about before comes from the cache"
+    fewer, _, loaded = measure(folder, monkeypatch, True, rows=9)
+    assert (fewer.rows, fewer.calls, loaded) == (9, 0, [])
 
 
 def test_a_judge_that_does_not_see_is_named_or_stops_the_run(folder, monkeypatch):
@@ -157,8 +161,3 @@ def test_without_a_scored_row_no_judge_is_loaded(folder, monkeypatch):
     report, _, loaded = measure(one, monkeypatch, True, rows=4)
     assert (report.rows, loaded) == (0, [])
     assert "could not be measured" in report.warnings[0]
-
-
-def test_the_worker_is_built_from_plain_text():
-    spec = probing.ProbeSpec(SynthParams(images=1).model_dump_json(), 3)
-    assert callable(ProbeWorker(spec))

@@ -19,6 +19,7 @@ SYNTH = {
     "per_image": 2,
     "min_tag_confidence": 1,
     "min_score": 2,
+    "judge_probe": {"rows": 6},
     "draws": {step: {"temperature": 1.0} for step in ("tag", "classify", "generate", "judge")},
 }
 
