@@ -30,9 +30,15 @@ ATTEMPTS = pa.schema(
         pa.field("stage", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
+        pa.field("winner", pa.string()),  # the record that holds the question as one of its turns
         pa.field("parent", pa.string(), nullable=False),
         pa.field("instruction_type", pa.string()),
         pa.field("answer_format", pa.string()),
+        # Scores of the judge (1 to 10) and of the checks; null where there is none.
+        pa.field("score", pa.int32()),
+        pa.field("relevant", pa.bool_()),
+        pa.field("blind_correct", pa.bool_()),
+        pa.field("agreement", pa.float64()),
         # What was written, also for a dropped row, as JSON; null where nothing was.
         pa.field("generation", pa.string()),
         # Counts per step and type of the whole part, as JSON, and the engine's description; on the first row only.
@@ -116,6 +122,8 @@ def to_json(tree: dict[str, Any]) -> str:
 
 def _attempt(one: Outcome) -> dict[str, Any]:
     kept = one.outcome == "kept"
+    written = one.generation or {}
+    checks = written.get("checks") or {}
     return {
         "id": one.id,
         "source_ref": source_ref(one.parent, one.n),
@@ -123,9 +131,14 @@ def _attempt(one: Outcome) -> dict[str, Any]:
         "stage": None if kept else one.stage,
         "reason": None if kept else one.reason,
         "detail": None if kept else one.detail,
+        "winner": one.winner,
         "parent": one.parent,
         "instruction_type": one.leaf,
         "answer_format": one.format,
+        "score": written.get("score"),
+        "relevant": checks.get("relevant"),
+        "blind_correct": checks.get("blind_correct"),
+        "agreement": checks.get("agreement"),
         "generation": None if one.generation is None else to_json(one.generation),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from infinity_mm.synth import checks, step1_tag, step2_classify, step3_generate, step4_filter
@@ -19,6 +19,8 @@ STAGES: tuple[tuple[str, StepName], ...] = (
     (step3_generate.STAGE, "generate"),
     (step4_filter.STAGE, "judge"),
 )
+#: Where a question that became a turn of another record is booked; see `infinity_mm.synth.merge`.
+MERGE_STAGE = "synth.merge"
 #: Reason of an attempt whose type was not asked for this time, by `infinity-mm synth --only`.
 NOT_ASKED = "type_not_asked_for"
 #: Every reason an attempt may end with, by stage.
@@ -74,6 +76,8 @@ class Outcome:
     generation: dict[str, Any] | None
     #: Calls made for this attempt. The tags of a picture are counted with its attempt 0.
     calls: tuple[StepCall, ...]
+    #: Id of the record that holds this question as one of its turns; None for all but those.
+    winner: str | None = None
 
 
 def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
@@ -82,9 +86,12 @@ def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     Per stage: attempts in, out, dropped, quarantined, reasons, tries, prompt_tokens, completion_tokens. Per leaf, of
     the attempts that got this type: kept, dropped, quarantined, their reasons as ``stage.reason``, the tokens of all
     their calls but the tags, and ``steps``: how many came into each later stage and went on. Counts of parts add up
-    to the counts of the whole, see `add_yields`.
+    to the counts of the whole, see `add_yields`. Questions are counted, not records: a turn of a merged one is kept.
     """
-    gathered = list(outcomes)
+    # A turn of another record has come through every step.
+    gathered = [
+        replace(one, outcome="kept", stage=None, reason=None) if one.stage == MERGE_STAGE else one for one in outcomes
+    ]
     leaves = sorted({one.leaf for one in gathered if one.leaf is not None})
     return {
         "steps": _steps(gathered),

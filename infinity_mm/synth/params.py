@@ -99,8 +99,13 @@ class RuleParams(Frozen):
     max_run: int = Field(default=8, ge=2)
     #: Words copied in a row from the instructions that count as a leak.
     leak_words: int = Field(default=6, ge=3)
-    #: Keep a bare yes or no. Off by default: models say yes far too often, and one row cannot balance the set.
-    allow_yes_no: bool = False
+    #: What becomes of a bare yes or no. Models say yes far too often: ``drop`` keeps none, ``balance`` as many of one
+    #: as of the other for each instruction type over the whole run, ``keep`` all.
+    yes_no: Literal["drop", "balance", "keep"] = "drop"
+    #: Language of question and answer (ISO 639-1); what is surely another one is dropped. None allows any.
+    language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] | None = "en"
+    #: Another language is believed from here on.
+    min_language_confidence: float = Field(default=0.8, ge=0.0, le=1.0)
 
 
 class OfferParams(Frozen):
@@ -173,6 +178,8 @@ class SynthParams(Frozen):
     #: Instruction types to make: names of leaves or of levels 1 and 2; None means all.
     types: tuple[str, ...] | None = None
     formats: FormatWeights = FormatWeights()
+    #: Make the kept questions about one picture the turns of one record.
+    merge_turns: bool = False
     #: Tell the trained model, at the end of the question, which form of answer is wanted.
     format_hint: bool = True
     #: Least confidence (1 to 5) of a tag that is used.

@@ -98,6 +98,8 @@ class Provenance(Frozen):
     self_judged: bool
     license_note: str
     calls: dict[StepName, CallProvenance]
+    #: Of the turns after the first, where questions about one picture were merged.
+    further_turns: tuple[Provenance, ...] = ()
 
 
 def used_prompts(params: SynthParams) -> dict[StepName, Prompt]:

@@ -23,6 +23,7 @@ from infinity_mm.synth import checks, rules, step1_tag, step2_classify, step3_ge
 from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
+from infinity_mm.synth.merge import merge_turns
 from infinity_mm.synth.offers import with_offers
 from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
 from infinity_mm.synth.params import CallName, StepName, SynthParams
@@ -152,7 +153,8 @@ def synthesise(
     judged, lost = _advance(_JUDGE, judge, passed, params, seed)
     ended += lost
     ended += [_settle(one, params) for one in judged]
-    return sorted(ended, key=lambda one: (order[one.parent], one.n))
+    ended.sort(key=lambda one: (order[one.parent], one.n))
+    return merge_turns(ended) if params.merge_turns else ended
 
 
 def _advance(

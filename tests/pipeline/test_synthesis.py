@@ -20,6 +20,7 @@ SYNTH = {
     "min_tag_confidence": 1,
     "min_score": 2,
     "judge_probe": {"rows": 6},
+    "rules": {"language": None},  # random letters are of any language
     "draws": {step: {"temperature": 1.0} for step in ("tag", "classify", "generate", "judge")},
 }
 
