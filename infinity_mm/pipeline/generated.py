@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -196,7 +196,7 @@ def read_report(store: Store, tasks: Sequence[SynthTask], settings: dict[str, An
 
 def count_calls(store: Store, tasks: Sequence[SynthTask]) -> dict[str, StepCalls]:
     """Return step -> what was asked and what came from the cache, when the partitions were made."""
-    counts: dict[str, Counter[str]] = {step: Counter() for step in STEP_NAMES}
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter, {step: Counter() for step in STEP_NAMES})
     for path in (task.calls for task in tasks):
         if not store.at(path).exists():
             continue
