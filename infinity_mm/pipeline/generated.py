@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from infinity_mm.errors import ModelError
 from infinity_mm.manifest import StepCalls, SynthesisReport
+from infinity_mm.pipeline.parents import Places
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, validate_records
 from infinity_mm.store import Store, part_name
@@ -72,7 +73,9 @@ class SynthTask:
     part: Part
     attempts: str
     #: (records part, row inside it) of each parent.
-    places: tuple[tuple[str, int], ...]
+    places: Places
+    #: Where the writer's calls are, if it went first; see `infinity_mm.pipeline.writing`.
+    written: str | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -18,8 +18,7 @@ from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.chat import ModelSpec
-from infinity_mm.synth.engines.reviving import RevivingChat
-from infinity_mm.synth.engines.select import load_chat
+from infinity_mm.synth.engines.select import lasting_chat
 from infinity_mm.synth.judge_quality import JudgeReport, MissedProbe, rates_of, warnings_of
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.probe import AS_WRITTEN, Scored, draw, measure
@@ -69,8 +68,7 @@ class ProbeWorker:
         self._seed = spec.seed
         self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
         model = self._params.judge or self._params.model
-        engine = RevivingChat(lambda: load_chat(model), model.name)
-        self._judge = RememberingChat(engine, self._memory, spec.judge)
+        self._judge = RememberingChat(lasting_chat(model), self._memory, spec.judge)
 
     def __call__(self, task: ProbeTask) -> None:
         """Measure the judge on the rows of the task's partitions; what it said is kept whatever happens."""

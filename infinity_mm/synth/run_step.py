@@ -125,12 +125,24 @@ def synthesise(
 
     Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
     itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
-    end once it is known. Raises `ModelError` only where an
-    engine is gone, `StageError` for a parent given twice.
+    end once it is known. Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
-    if len(order) != len(parents):
-        raise StageError(f"synthesise: {len(parents)} parents with {len(order)} distinct ids; give each parent once")
+    passed, ended = write(chat, parents, params, seed, only)
+    judged, lost = _advance(_JUDGE, judge, passed, params, seed)
+    ended += lost
+    ended += [_settle(one, params) for one in judged]
+    ended.sort(key=lambda one: (order[one.parent], one.n))
+    return merge_turns(ended) if params.merge_turns else ended
+
+
+def write(
+    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int, only: Collection[str] | None = None
+) -> tuple[list[_Live[Generated]], list[Outcome]]:
+    """Run the steps before the judge; returns the attempts that it shall see, and the outcomes of the others."""
+    distinct = len({parent.id for parent in parents})
+    if distinct != len(parents):
+        raise StageError(f"synthesise: {len(parents)} parents with {distinct} distinct ids; give each parent once")
     pictures = [_Live(parent, 0, parent, {}) for parent in parents]
     tagged, untagged = _advance(_TAG, chat, pictures, params, seed)
     ended = [_again(one, n) for one in untagged for n in range(params.per_image)]
@@ -149,12 +161,7 @@ def synthesise(
     passed, lost = _apply_rules(written, params)
     ended += lost
     passed, lost = _apply_checks(chat, passed, params, seed)
-    ended += lost
-    judged, lost = _advance(_JUDGE, judge, passed, params, seed)
-    ended += lost
-    ended += [_settle(one, params) for one in judged]
-    ended.sort(key=lambda one: (order[one.parent], one.n))
-    return merge_turns(ended) if params.merge_turns else ended
+    return passed, ended + lost
 
 
 def _advance(

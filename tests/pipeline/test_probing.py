@@ -29,10 +29,12 @@ class Judge:
 
     info = EngineInfo(engine="transformers", version="0", model="judge", revision="r", batch_invariant=True)
 
-    def __init__(self, knows):
+    def __init__(self, knows, asked):
         self.knows = knows
+        self.asked = asked
 
     def __call__(self, requests):
+        self.asked += requests
         return [Reply(key=request.key, text=self._judge(request)) for request in requests]
 
     def _judge(self, request):
@@ -99,13 +101,13 @@ def folder(tmp_path):
 
 def measure(folder, monkeypatch, knows, **probe):
     store, parts = folder
-    loaded = []
-    monkeypatch.setattr(probing, "load_chat", lambda spec: loaded.append(spec) or Judge(knows))
+    asked = []
+    monkeypatch.setattr(probing, "lasting_chat", lambda spec: Judge(knows, asked))
     context = Context(store, Actors(), Log(), recipe=None)
     params = SynthParams.model_validate({"images": 12, "judge_probe": probe})
     cache = store.at("cache").uri
     spec = ProbeSpec(params.model_dump_json(), 7, cache, f"judge that {'knows' if knows else 'does not'}")
-    return run_probing(context, parts, spec), context, loaded
+    return run_probing(context, parts, spec), context, asked
 
 
 def test_what_was_written_is_read_back_as_the_judge_saw_it(folder):
@@ -118,7 +120,7 @@ def test_what_was_written_is_read_back_as_the_judge_saw_it(folder):
 
 
 def test_a_judge_that_sees_is_measured_once(folder, monkeypatch):
-    report, context, loaded = measure(folder, monkeypatch, True, rows=10)
+    report, context, asked = measure(folder, monkeypatch, True, rows=10)
     assert (report.rows, report.chance) == (10, False)
     assert report.overall("as_written").passed.rate == 1.0
     assert report.overall("altered").passed.rate == 0.0
@@ -128,14 +130,14 @@ def test_a_judge_that_sees_is_measured_once(folder, monkeypatch):
     assert report.calls + report.cached == report.altered == 30
     assert context.reporter.lines == [f"warning: {line}" for line in report.warnings]
     assert report.self_judged
-    again, context, loaded = measure(folder, monkeypatch, True, rows=10)
+    again, context, asked = measure(folder, monkeypatch, True, rows=10)
     assert again == report
-    assert (context.stages[0].cached, loaded) == (1, [])
-    more, _, loaded = measure(folder, monkeypatch, True, rows=11)
-    assert (more.rows, len(loaded)) == (11, 1)
+    assert (context.stages[0].cached, asked) == (1, [])
+    more, _, asked = measure(folder, monkeypatch, True, rows=11)
+    assert (more.rows, len(asked)) == (11, more.calls)
     assert more.calls <= 3 < 30 <= more.cached, "what was asked about before comes from the cache"
-    fewer, _, loaded = measure(folder, monkeypatch, True, rows=9)
-    assert (fewer.rows, fewer.calls, loaded) == (9, 0, [])
+    fewer, _, asked = measure(folder, monkeypatch, True, rows=9)
+    assert (fewer.rows, fewer.calls, asked) == (9, 0, [])
 
 
 def test_a_judge_that_does_not_see_is_named_or_stops_the_run(folder, monkeypatch):
@@ -148,16 +150,16 @@ def test_a_judge_that_does_not_see_is_named_or_stops_the_run(folder, monkeypatch
 
 
 def test_zero_rows_cost_nothing(folder, monkeypatch):
-    report, _, loaded = measure(folder, monkeypatch, True, rows=0)
+    report, _, asked = measure(folder, monkeypatch, True, rows=0)
     assert report is None
-    assert loaded == []
+    assert asked == []
 
 
-def test_without_a_scored_row_no_judge_is_loaded(folder, monkeypatch):
+def test_without_a_scored_row_no_judge_is_asked(folder, monkeypatch):
     store, parts = folder
     table = store.read(parts[0][0]).slice(0, 1)
     store.write("attributes/synth/part-1.parquet", table)
     one = (store, [("attributes/synth/part-1.parquet", parts[0][1][:1])])
-    report, _, loaded = measure(one, monkeypatch, True, rows=4)
-    assert (report.rows, loaded) == (0, [])
+    report, _, asked = measure(one, monkeypatch, True, rows=4)
+    assert (report.rows, asked) == (0, [])
     assert "could not be measured" in report.warnings[0]
