@@ -27,6 +27,7 @@ COMMANDS = {
     "validate": "infinity_mm.cli.validate",
     "dedup": "infinity_mm.cli.dedup",
     "decontaminate": "infinity_mm.cli.decontaminate",
+    "mapping": "infinity_mm.cli.mapping",
     "schemas": "infinity_mm.cli.schemas",
     "doctor": "infinity_mm.cli.doctor",
 }

@@ -161,11 +161,10 @@ def types_table(report: SynthesisReport) -> Table:
         table.add_column(name, justify="right")
     table.add_column("ended, by step.reason", overflow="fold")
     for leaf, counts in report.types.items():
-        ended = counts["reasons"]
-        typed = counts["kept"] + counts["dropped"] + counts["quarantined"]
-        before = sum(n for reason, n in ended.items() if not reason.startswith("synth.filter."))
-        reasons = "  ".join(f"{reason.removeprefix('synth.')} {n}" for reason, n in ended.items())
-        table.add_row(leaf, f"{typed:,}", f"{typed - before:,}", f"{counts['kept']:,}", reasons)
+        typed = counts.kept + counts.dropped + counts.quarantined
+        before = sum(n for reason, n in counts.reasons.items() if not reason.startswith("synth.filter."))
+        reasons = "  ".join(f"{reason.removeprefix('synth.')} {n}" for reason, n in counts.reasons.items())
+        table.add_row(leaf, f"{typed:,}", f"{typed - before:,}", f"{counts.kept:,}", reasons)
     return table
 
 

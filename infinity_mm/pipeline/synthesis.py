@@ -10,26 +10,29 @@ from typing import Any
 import pyarrow as pa
 
 from infinity_mm.engine import Resources
-from infinity_mm.errors import ModelError, StageError
+from infinity_mm.errors import ModelError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.books import Fate, outcomes
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
+from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
+from infinity_mm.pipeline.probing import ProbeSpec, run_probing
+from infinity_mm.pipeline.writing import WriteSpec, apart, read_written, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import model_identity
-from infinity_mm.synth.chat import ModelSpec
+from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.reviving import RevivingChat
 from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_is_cpu_build
 from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.provenance import used_prompts
-from infinity_mm.synth.rows import Parent
+from infinity_mm.synth.replay import Recorded
 from infinity_mm.synth.run_step import check, identity, synthesise
 from infinity_mm.synth.select_images import COLUMNS, select_images
 from infinity_mm.synth.tiny_model import is_trained
@@ -113,14 +116,19 @@ class SynthWorker:
     def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
         """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
         store = Store(Location(task.work))
-        parents = [_parent(store, path, row) for path, row in task.places]
+        parents = read_parents(store, task.places)
         before = sum(engine.seconds for engine in self._engines)
         only = None if self._spec.only is None else frozenset(self._spec.only)
+        chat: Chat = self._chat
+        written = 0.0
+        if task.written is not None:
+            calls, written = read_written(store, task.written)
+            chat = Recorded(calls, self._spec.writer)
         try:
-            found = synthesise(self._chat, self._judge, parents, self._params, self._spec.seed, only)
+            found = synthesise(chat, self._judge, parents, self._params, self._spec.seed, only)
         finally:
             self._memory.flush()
-        return found, sum(engine.seconds for engine in self._engines) - before
+        return found, written + sum(engine.seconds for engine in self._engines) - before
 
     def _remembering(self, spec: ModelSpec, identity: str) -> RememberingChat:
         engine = lasting_chat(spec)
@@ -166,13 +174,20 @@ def run_synthesis(
     check(params)
     tasks = generation_tasks(context, fates, params, subset)
     spec, gpus = worker_spec(context, params, subset)
+    ready = SynthParams.model_validate_json(spec.params_json)
+    if ready.judge is not None and apart(ready):
+        tasks = write_first(context, tasks, WriteSpec(spec.params_json, spec.seed, spec.cache, spec.writer, spec.only))
+        gpus = ready.judge.gpus
     run_actor_pass(
         context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
     )
+    gpus = max(gpus, ready.model.gpus)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     report = read_report(context.store, tasks, _settings(params, spec, gpus))
-    return made, sum(len(task.places) for task in tasks) * params.per_image, report
+    probed = [(task.attempts, task.places) for task in tasks]
+    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, spec.judge or spec.writer))
+    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update={"judge": judge})
 
 
 def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:
@@ -286,10 +301,3 @@ def select_parents(task: SelectTask) -> None:
         both = table if drawn is None else pa.concat_tables([drawn, table])
         drawn = select_images(both, params, task.seed)
     store.write(task.output, _PLACES.empty_table() if drawn is None else drawn.select(_PLACES.names).cast(_PLACES))
-
-
-def _parent(store: Store, path: str, row: int) -> Parent:
-    record, data = store.read_row(path, row)
-    if len(data) != 1 or data[0] is None:
-        raise StageError(f"{path} row {row} was drawn for synthesis and has no single picture with bytes; run again")
-    return Parent.of(record, data[0])

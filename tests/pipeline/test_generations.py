@@ -45,7 +45,7 @@ def write(demo_input, tmp_path, served):
             "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 80}],
             "dedup": {"mode": "off"},
             "export": [{"name": "pq", "format": "parquet", "samples_per_shard": 500}],
-            "synth": {"images": 20, "per_image": 2, "model": served.spec()} | synth,
+            "synth": {"images": 20, "per_image": 2, "model": served.spec(), "judge_probe": {"rows": 0}} | synth,
         }
         path = tmp_path / "small.yaml"
         path.write_text(yaml.safe_dump(tree))
