@@ -9,6 +9,7 @@ from pydantic import Field
 from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
+from infinity_mm.synth.judge_quality import JudgeReport
 
 
 class StageReport(Frozen):
@@ -48,6 +49,28 @@ class StepCalls(Frozen):
     cached_tokens: int
 
 
+class StepYields(Frozen):
+    """One instruction type in one step."""
+
+    came: int
+    went_on: int
+
+
+class TypeYields(Frozen):
+    """One instruction type through the steps."""
+
+    kept: int
+    dropped: int
+    quarantined: int
+    #: step -> attempts of this type that came in and went on.
+    steps: dict[str, StepYields]
+    #: ``step.reason`` -> attempts.
+    reasons: dict[str, int]
+    #: Of all calls made for attempts of this type, but for the tags, which a picture's attempts share.
+    prompt_tokens: int
+    completion_tokens: int
+
+
 class SynthesisReport(Frozen):
     """What the synthesis did, and with which engine."""
 
@@ -61,8 +84,10 @@ class SynthesisReport(Frozen):
     random_weights: bool
     #: step -> {"in": n, "out": n, "<reason>": n}.
     yields: dict[str, dict[str, int]]
-    #: Instruction type -> {"kept": n, "dropped": n, "quarantined": n, "reasons": {"<stage>.<reason>": n}}.
-    types: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    #: instruction type -> what became of the attempts that got it.
+    types: dict[str, TypeYields] = Field(default_factory=dict)
+    #: How well the judge tells right from wrong; None where the recipe measures nothing.
+    judge: JudgeReport | None = None
     #: Step -> calls that were made, answers that were in the cache.
     calls: dict[str, StepCalls] = Field(default_factory=dict)
     #: Step -> [name and version, SHA-256] of its prompt file.

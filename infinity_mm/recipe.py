@@ -211,6 +211,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     if recipe.synth is not None:
         tree["synth"].pop("cache")
         tree["synth"]["prompts"] = {step: use["text"] for step, use in tree["synth"]["prompts"].items()}
+        for holder, key in ((tree["synth"], "seeds"), (tree["synth"]["offer"], "mapping")):
+            holder[key] = None if holder[key] is None else holder[key]["text"]
     tree["takedown"] = sorted(use["digest"] for use in tree["takedown"])
     return fingerprint(tree)
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from infinity_mm.dedup import signature
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.resolve import check_rails, find_duplicates
+from infinity_mm.engine import Engine
 from infinity_mm.filters.screen import SCREEN
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.pipeline.dedup.decide import VERDICTS
@@ -44,6 +45,40 @@ class Here:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """All that the pass is called with, but the engine: small, and the same in another process."""
+
+    store: Store
+    parts: tuple[Part, ...]
+    priorities: dict[str, int]
+    leaks: bool
+    params: DedupParams
+    sizes: Sizes
+
+
+def deduplicate(asked: Asked, engine: Any) -> dict[Part, str]:
+    """Run the pass; returns the paths of verdicts."""
+    names = asked.priorities or {"none": 0}
+    sources = [{"name": name, "root": "/nowhere", "priority": value} for name, value in sorted(names.items())]
+    recipe = Recipe(name="stored", sources=sources, dedup=asked.params, partition_rows=1)
+    context = Context(asked.store, engine, Reporter(quiet=True), recipe)
+    measured = {part: {signature.NAME: _path("signature", part)} for part in asked.parts}
+    screens = {part: _path("screen", part) for part in asked.parts}
+    leaks = {part: _path("decontaminate", part) for part in asked.parts} if asked.leaks else {}
+    return run_dedup(context, measured, screens, leaks, asked.sizes)
+
+
+def under_ray(asked: Asked) -> None:
+    """Run the pass on the node that ``RAY_ADDRESS`` names, as the main function of a process."""
+    with Engine() as engine:
+        deduplicate(asked, engine)
+
+
+def _path(stage: str, part: Part) -> str:
+    return part.attributes(stage, part.fingerprint)
+
+
+@dataclass(frozen=True)
 class Stored:
     """Parts in a run folder; `table` has the columns of `find_duplicates` and `alive`, bool."""
 
@@ -66,7 +101,7 @@ class Stored:
     def _write(self, part: Part, table: pa.Table) -> None:
         empty = pa.nulls(len(table), pa.string())
         self.store.write(part.ingest, table.select(INGEST_ATTRIBUTES.names))
-        self.store.write(self.signature(part), table.select(signature.ATTRIBUTES.names))
+        self.store.write(_path("signature", part), table.select(signature.ATTRIBUTES.names))
         # Every other dead row is dead by the decontamination, where there is one.
         dead = pc.invert(table.column("alive")).to_pylist()
         leaked = [self.leaks and gone and number % 2 == 0 for number, gone in enumerate(dead)]
@@ -75,34 +110,18 @@ class Stored:
             "id": table.column("id"),
             "outcome": pa.array(outcome, pa.string()),
         }
-        self.store.write(self.screen(part), pa.table(screen))
-        self.store.write(self.leak(part), pa.table({"dropped": leaked}, schema=_LEAKS))
-
-    def signature(self, part: Part) -> str:
-        return part.attributes("signature", part.fingerprint)
-
-    def screen(self, part: Part) -> str:
-        return part.attributes("screen", part.fingerprint)
-
-    def leak(self, part: Part) -> str:
-        return part.attributes("decontaminate", part.fingerprint)
+        self.store.write(_path("screen", part), pa.table(screen))
+        self.store.write(_path("decontaminate", part), pa.table({"dropped": leaked}, schema=_LEAKS))
 
     def priorities(self) -> dict[str, int]:
-        return {part.source: table.column("priority")[0].as_py() for part, table in self.tables.items() if len(table)}
+        found = dict.fromkeys([part.source for part in self.tables], 0)
+        return found | {
+            part.source: table.column("priority")[0].as_py() for part, table in self.tables.items() if len(table)
+        }
 
-    def run(self, params: DedupParams, sizes: Sizes, engine: Any, partition_rows: int = 1) -> dict[Part, str]:
+    def run(self, params: DedupParams, sizes: Sizes, engine: Any) -> dict[Part, str]:
         """Run the pass; returns the paths of verdicts."""
-        priorities = self.priorities()
-        sources = [
-            {"name": name, "root": "/nowhere", "priority": priorities.get(name, 0)}
-            for name in sorted({part.source for part in self.tables})
-        ]
-        recipe = Recipe(name="stored", sources=sources, dedup=params, partition_rows=partition_rows)
-        context = Context(self.store, engine, Reporter(quiet=True), recipe)
-        measured = {part: {signature.NAME: self.signature(part)} for part in self.tables}
-        screens = {part: self.screen(part) for part in self.tables}
-        leaks = {part: self.leak(part) for part in self.tables} if self.leaks else {}
-        return run_dedup(context, measured, screens, leaks, sizes)
+        return deduplicate(Asked(self.store, tuple(self.tables), self.priorities(), self.leaks, params, sizes), engine)
 
     def bytes_of(self, paths: dict[Part, str]) -> dict[Part, bytes]:
         return {part: self.store.at(path).read_bytes() for part, path in paths.items()}

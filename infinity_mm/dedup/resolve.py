@@ -1,6 +1,6 @@
 """Which rows are duplicates, of whom, and why: the entry point of deduplication.
 
-Three steps: propose pairs cheaply (bands of MinHash, bands of perceptual hashes, equal digests), verify each pair
+Three steps: propose pairs cheaply (bands and sketches of MinHash, perceptual hashes, equal digests), verify each pair
 exactly (true Jaccard similarity, Hamming distance and thumbnails), and let rows lose only to rows that stay
 (`infinity_mm.dedup.settle`). The result is a function of the set of rows and the parameters, not of their order.
 """
@@ -21,6 +21,7 @@ from infinity_mm.dedup.proposals import Kind, kinds, pair_buckets, picture_bucke
 from infinity_mm.dedup.ragged import Ints, join_labels, ragged, starts
 from infinity_mm.dedup.rails import check_rails
 from infinity_mm.dedup.settle import Agreement, Compare, Losses, settle
+from infinity_mm.dedup.sketch import alike, least_of, sketches_of
 from infinity_mm.dedup.texts import Texts, same_answer, same_conversation, texts_of
 from infinity_mm.errors import StageError
 
@@ -155,8 +156,12 @@ def _propose(rows: Rows, kind: Kind, params: DedupParams) -> Buckets:
 
 
 def _comparison(rows: Rows, kind: Kind, params: DedupParams) -> Compare:
+    sketches = sketches_of(rows.texts.minhash) if kind == "text" else np.empty((0, 0), np.uint64)
+
     def texts_agree(left: Ints, right: Ints) -> Agreement:
-        same, similarity = same_conversation(rows.texts, left, right, params)
+        same, similarity = alike(sketches, left, right, least_of(params)), np.zeros(len(left))
+        asked = np.flatnonzero(same)
+        same[asked], similarity[asked] = same_conversation(rows.texts, left[asked], right[asked], params)
         return Agreement(same, similarity, np.full(len(left), -1, np.int32))
 
     def pictures_agree(left: Ints, right: Ints) -> Agreement:

@@ -107,9 +107,8 @@ def mix_source(task: MixtureTask) -> None:
 
 def outcomes(store: Store, fate: Fate) -> list[dict[str, Any]]:
     """Return one ledger row (without source columns) per record of a part: the first verdict wins."""
-    rows: list[dict[str, Any]] = (
-        store.read(fate.screen).select(["id", "outcome", "stage", "reason", "detail"]).to_pylist()
-    )
+    columns = ["id", "outcome", "stage", "reason", "detail", *([] if fate.ingested else ["winner"])]
+    rows: list[dict[str, Any]] = store.read(fate.screen).select(columns).to_pylist()
     stages = (("decontaminate", fate.decontaminate), ("dedup", fate.dedup), ("mixture", fate.mixture))
     for stage, path in stages:
         if path is None:

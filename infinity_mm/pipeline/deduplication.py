@@ -4,7 +4,7 @@ One task could read all rows and call `infinity_mm.dedup.resolve.find_duplicates
 byte, but no task needs more than its share of the rows, a stopped run goes on, and what was done for one source is not
 done again when another one is added::
 
-    parts ─ keys ─> state/dedup-keys/, -cells/, -notes/   (by batches of parts, which depend on nothing else)
+    parts ─ keys ─> state/dedup-keys/, -cells/, ...       (by batches of parts, which depend on nothing else)
     keys  ─ groups ─> state/dedup-groups/                 (by key range: rows with a key in common, as edges)
     cells ─ near ─> state/dedup-near/                     (by side range: near hashes of equal frames, as edges)
     edges ─ components ─> state/dedup-components/         (union-find over rows that have edges; cut into units)
@@ -32,6 +32,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from infinity_mm.dedup.rails import add_tallies, check_tally
+from infinity_mm.dedup.sketch import least_of
 from infinity_mm.pipeline.dedup.decide import (
     STAGE,
     Settled,
@@ -50,7 +51,7 @@ from infinity_mm.pipeline.passes import Context, announce, run_pass, unfinished
 
 __all__ = ["STAGE", "Sizes", "run_dedup"]
 
-_STEPS = ("keys", "cells", "notes", "groups", "near", "components", "gather", "settle")
+_STEPS = ("keys", "cells", "sketches", "notes", "groups", "near", "components", "gather", "settle")
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def _make_keys(context: Context, batches: Sequence[Batch]) -> list[Notes]:
 def _make_units(context: Context, batches: Sequence[Batch], notes: Sequence[Notes], sizes: Sizes) -> tuple[str, Units]:
     """Return where the members of components are, and the units that they make."""
     work, radius = context.store.work.uri, context.recipe.dedup.radius
-    near = edges_tasks(work, batches, notes, radius, sizes.entries) if radius else []
+    near = edges_tasks(work, batches, notes, radius, 0, sizes.entries) if radius else []
     run_pass(context, "dedup-near", make_edges, near, folders=["state/dedup-near"])
-    groups = edges_tasks(work, batches, notes, None, sizes.entries)
+    groups = edges_tasks(work, batches, notes, None, least_of(context.recipe.dedup), sizes.entries)
     run_pass(context, "dedup-groups", make_edges, groups, folders=["state/dedup-groups"])
     task = components_task(work, batches, notes, [*near, *groups], sizes.unit_bytes)
     run_pass(context, "dedup-components", make_components, [task])

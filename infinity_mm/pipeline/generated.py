@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from infinity_mm.errors import ModelError
 from infinity_mm.manifest import StepCalls, SynthesisReport
+from infinity_mm.pipeline.parents import Places
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, validate_records
 from infinity_mm.store import Store, part_name
@@ -30,9 +31,15 @@ ATTEMPTS = pa.schema(
         pa.field("stage", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("detail", pa.string()),
+        pa.field("winner", pa.string()),  # the record that holds the question as one of its turns
         pa.field("parent", pa.string(), nullable=False),
         pa.field("instruction_type", pa.string()),
         pa.field("answer_format", pa.string()),
+        # Scores of the judge (1 to 10) and of the checks; null where there is none.
+        pa.field("score", pa.int32()),
+        pa.field("relevant", pa.bool_()),
+        pa.field("blind_correct", pa.bool_()),
+        pa.field("agreement", pa.float64()),
         # What was written, also for a dropped row, as JSON; null where nothing was.
         pa.field("generation", pa.string()),
         # Counts per step and type of the whole part, as JSON, and the engine's description; on the first row only.
@@ -66,7 +73,9 @@ class SynthTask:
     part: Part
     attempts: str
     #: (records part, row inside it) of each parent.
-    places: tuple[tuple[str, int], ...]
+    places: Places
+    #: Where the writer's calls are, if it went first; see `infinity_mm.pipeline.writing`.
+    written: str | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -116,6 +125,8 @@ def to_json(tree: dict[str, Any]) -> str:
 
 def _attempt(one: Outcome) -> dict[str, Any]:
     kept = one.outcome == "kept"
+    written = one.generation or {}
+    checks = written.get("checks") or {}
     return {
         "id": one.id,
         "source_ref": source_ref(one.parent, one.n),
@@ -123,9 +134,14 @@ def _attempt(one: Outcome) -> dict[str, Any]:
         "stage": None if kept else one.stage,
         "reason": None if kept else one.reason,
         "detail": None if kept else one.detail,
+        "winner": one.winner,
         "parent": one.parent,
         "instruction_type": one.leaf,
         "answer_format": one.format,
+        "score": written.get("score"),
+        "relevant": checks.get("relevant"),
+        "blind_correct": checks.get("blind_correct"),
+        "agreement": checks.get("agreement"),
         "generation": None if one.generation is None else to_json(one.generation),
     }
 
@@ -183,7 +199,7 @@ def read_report(store: Store, tasks: Sequence[SynthTask], settings: dict[str, An
 
 def count_calls(store: Store, tasks: Sequence[SynthTask]) -> dict[str, StepCalls]:
     """Return step -> what was asked and what came from the cache, when the partitions were made."""
-    counts: dict[str, Counter[str]] = {step: Counter() for step in STEP_NAMES}
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter, {step: Counter() for step in STEP_NAMES})
     for path in (task.calls for task in tasks):
         if not store.at(path).exists():
             continue
@@ -191,11 +207,13 @@ def count_calls(store: Store, tasks: Sequence[SynthTask]) -> dict[str, StepCalls
         fields = ("attempts", "prompt_tokens", "completion_tokens")
         for row in grouped.aggregate([(name, "sum") for name in fields] + [([], "count_all")]).to_pylist():
             if row["cached"]:
-                counts[row["step"]]["cached"] += row["count_all"]
+                counts.setdefault(row["step"], Counter())["cached"] += row["count_all"]
                 counts[row["step"]]["cached_tokens"] += row["completion_tokens_sum"]
             else:
                 made = {"answers": row["count_all"], "calls": row["attempts_sum"]}
-                counts[row["step"]].update(made | {name: row[f"{name}_sum"] for name in fields[1:]})
+                counts.setdefault(row["step"], Counter()).update(
+                    made | {name: row[f"{name}_sum"] for name in fields[1:]}
+                )
     return {
         step: StepCalls.model_validate({f: count[f] for f in StepCalls.model_fields}) for step, count in counts.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,25 +10,29 @@ from typing import Any
 import pyarrow as pa
 
 from infinity_mm.engine import Resources
-from infinity_mm.errors import ModelError, StageError
+from infinity_mm.errors import ModelError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.books import Fate, outcomes
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
+from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
+from infinity_mm.pipeline.probing import ProbeSpec, run_probing
+from infinity_mm.pipeline.writing import WriteSpec, apart, read_written, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import model_identity
-from infinity_mm.synth.chat import ModelSpec
+from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.reviving import RevivingChat
-from infinity_mm.synth.engines.select import load_chat, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.provenance import used_prompts
-from infinity_mm.synth.rows import Parent
+from infinity_mm.synth.replay import Recorded
 from infinity_mm.synth.run_step import check, identity, synthesise
 from infinity_mm.synth.select_images import COLUMNS, select_images
 from infinity_mm.synth.tiny_model import is_trained
@@ -104,21 +109,48 @@ class SynthWorker:
         self._judge = self._chat if judge is None or spec.judge is None else self._remembering(judge, spec.judge)
 
     def __call__(self, task: SynthTask) -> None:
-        """Run the steps for one partition and write its files; what was generated is kept whatever happens."""
+        """Run the steps for one partition and write its files."""
+        found, seconds = self.generate(task)
+        write_part(Store(Location(task.work)), task, found, seconds)
+
+    def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
+        """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
         store = Store(Location(task.work))
-        parents = [_parent(store, path, row) for path, row in task.places]
+        parents = read_parents(store, task.places)
         before = sum(engine.seconds for engine in self._engines)
         only = None if self._spec.only is None else frozenset(self._spec.only)
+        chat: Chat = self._chat
+        written = 0.0
+        if task.written is not None:
+            calls, written = read_written(store, task.written)
+            chat = Recorded(calls, self._spec.writer)
         try:
-            found = synthesise(self._chat, self._judge, parents, self._params, self._spec.seed, only)
+            found = synthesise(chat, self._judge, parents, self._params, self._spec.seed, only)
         finally:
             self._memory.flush()
-        write_part(store, task, found, sum(engine.seconds for engine in self._engines) - before)
+        return found, written + sum(engine.seconds for engine in self._engines) - before
 
     def _remembering(self, spec: ModelSpec, identity: str) -> RememberingChat:
-        engine = RevivingChat(lambda: load_chat(spec), spec.name)
+        engine = lasting_chat(spec)
         self._engines.append(engine)
         return RememberingChat(engine, self._memory, identity)
+
+
+class PilotWorker:
+    """Runs the steps like `SynthWorker`, and counts what they cost instead of writing rows."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._worker = SynthWorker(spec)
+
+    def __call__(self, task: SynthTask) -> dict[str, float]:
+        """Return seconds, and of the calls made ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``."""
+        found, seconds = self._worker.generate(task)
+        counts: Counter[str] = Counter()
+        for made in (made for one in found for made in one.calls if not made.cached):
+            counts[f"{made.step}.calls"] += made.attempts
+            counts[f"{made.step}.prompt_tokens"] += made.prompt_tokens
+            counts[f"{made.step}.completion_tokens"] += made.completion_tokens
+        return {"seconds": seconds, **counts}
 
 
 def check_synthesis(params: SynthParams) -> None:
@@ -140,23 +172,30 @@ def run_synthesis(
     if params is None:
         raise ModelError("the recipe has no synth section")
     check(params)
-    selection = _select(context, fates, params)
-    drawn = context.store.read(selection).to_pylist()
-    if subset.known_pictures:
-        known = known_parents(context.store)
-        drawn = [row for row in drawn if row["id"] in known]
-    spec, gpus = _worker_spec(context, params, subset)
-    tasks = _tasks(context, params, drawn, subset)
+    tasks = generation_tasks(context, fates, params, subset)
+    spec, gpus = worker_spec(context, params, subset)
+    ready = SynthParams.model_validate_json(spec.params_json)
+    if ready.judge is not None and apart(ready):
+        tasks = write_first(context, tasks, WriteSpec(spec.params_json, spec.seed, spec.cache, spec.writer, spec.only))
+        gpus = ready.judge.gpus
     run_actor_pass(
         context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
     )
+    gpus = max(gpus, ready.model.gpus)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     report = read_report(context.store, tasks, _settings(params, spec, gpus))
-    return made, len(drawn) * params.per_image, report
+    probed = [(task.attempts, task.places) for task in tasks]
+    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, spec.judge or spec.writer))
+    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update={"judge": judge})
 
 
-def _tasks(context: Context, params: SynthParams, drawn: Sequence[dict[str, Any]], subset: Subset) -> list[SynthTask]:
+def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:
+    """Draw the pictures among the survivors, and return the partitions to generate for them."""
+    drawn = context.store.read(_select(context, fates, params)).to_pylist()
+    if subset.known_pictures:
+        known = known_parents(context.store)
+        drawn = [row for row in drawn if row["id"] in known]
     engine = resolve_engine(params.model)
     models = [_model_name(params.model), None if params.judge is None else _model_name(params.judge), engine]
     made_of = [identity(params), models, *([list(subset.only)] if subset.only is not None else [])]
@@ -170,7 +209,7 @@ def _tasks(context: Context, params: SynthParams, drawn: Sequence[dict[str, Any]
     return tasks
 
 
-def _worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[WorkerSpec, float]:
+def worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[WorkerSpec, float]:
     """Return what the actor needs, and the GPUs that it holds."""
     writer = _placed(params.model)
     judge = None if params.judge is None else _placed(params.judge)
@@ -262,10 +301,3 @@ def select_parents(task: SelectTask) -> None:
         both = table if drawn is None else pa.concat_tables([drawn, table])
         drawn = select_images(both, params, task.seed)
     store.write(task.output, _PLACES.empty_table() if drawn is None else drawn.select(_PLACES.names).cast(_PLACES))
-
-
-def _parent(store: Store, path: str, row: int) -> Parent:
-    record, data = store.read_row(path, row)
-    if len(data) != 1 or data[0] is None:
-        raise StageError(f"{path} row {row} was drawn for synthesis and has no single picture with bytes; run again")
-    return Parent.of(record, data[0])

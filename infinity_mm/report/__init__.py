@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jinja2
+import orjson
 import yaml
 from PIL import Image
 
@@ -67,11 +68,22 @@ def _kept(store: Store, examples: Mapping[str, Examples]) -> list[dict[str, Any]
     return [{**row.model_dump(), "card": cards.get(row.id)} for row in chosen]
 
 
-def _generated(store: Store, examples: Examples) -> list[dict[str, Any]]:
-    made = _cards(store, set(examples.generated), (SYNTHETIC,))
-    rows = [made[identity] for identity in examples.generated if identity in made]
-    cards = _cards(store, {row["parent"] for row in rows})
-    return [{**row, "card": cards.get(row["parent"])} for row in rows]
+def _generated(store: Store, examples: Examples) -> dict[str, list[dict[str, Any]]]:
+    """Return per instruction type the questions to show: what was written, its scores, and its picture."""
+    wanted = {identity for ids in examples.generated.values() for identity in ids}
+    found: dict[str, dict[str, Any]] = {}
+    columns = ["id", "parent", "answer_format", "generation"]
+    for path in _parts(store, f"attributes/synth/{SYNTHETIC}"):
+        if len(found) < len(wanted):
+            rows = store.read(path, columns).to_pylist()
+            found |= {row["id"]: {**row, **orjson.loads(row["generation"])} for row in rows if row["id"] in wanted}
+    cards = _cards(store, {row["parent"] for row in found.values()})
+    return {
+        name: [
+            {**found[identity], "card": cards.get(found[identity]["parent"])} for identity in ids if identity in found
+        ]
+        for name, ids in examples.generated.items()
+    }
 
 
 def _cards(store: Store, wanted: set[str], sources: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:

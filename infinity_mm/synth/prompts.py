@@ -117,6 +117,12 @@ def _name_of(file: str) -> tuple[str, int]:
     return found[1], int(found[2])
 
 
+def packaged_prompts() -> list[tuple[str, int]]:
+    """Return (name, version) of every prompt file of the package, sorted."""
+    folder = resources.files("infinity_mm.synth").joinpath("prompts")
+    return sorted(_name_of(file.name) for file in folder.iterdir() if file.name.endswith(".txt"))
+
+
 @cache
 def load_prompt(name: str, version: int) -> Prompt:
     """Return a prompt of the package; raise `StageError` where the file is absent or damaged."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from infinity_mm.frozen import Frozen
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
 from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import EngineInfo, Sampling
-from infinity_mm.synth.params import STEP_NAMES, StepName, SynthParams
+from infinity_mm.synth.params import STEP_NAMES, CallName, StepName, SynthParams
 from infinity_mm.synth.prompts import Prompt
 from infinity_mm.synth.rows import Format, Judged
 from infinity_mm.synth.taxonomy import Taxonomy
@@ -61,6 +62,16 @@ class TagProvenance(Frozen):
     confidence: int
 
 
+class CheckProvenance(Frozen):
+    """What the checks found, see `infinity_mm.synth.rows.Checks`; None where it was not looked at."""
+
+    relevant: bool | None
+    blind_correct: bool | None
+    agreement: float | None
+    blind_answers: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
 class Provenance(Frozen):
     """The JSON in the `extra` column of every synthetic row."""
 
@@ -81,10 +92,14 @@ class Provenance(Frozen):
     #: The judge's score, 1 to 10.
     score: int
     score_reason: str
+    #: None where the recipe asks for no checks.
+    checks: CheckProvenance | None = None
     #: True where the judge is the model that wrote the row.
     self_judged: bool
     license_note: str
     calls: dict[StepName, CallProvenance]
+    #: Of the turns after the first, where questions about one picture were merged.
+    further_turns: tuple[Provenance, ...] = ()
 
 
 def used_prompts(params: SynthParams) -> dict[StepName, Prompt]:
@@ -92,7 +107,7 @@ def used_prompts(params: SynthParams) -> dict[StepName, Prompt]:
     return {step: params.prompt(step, PROMPTS[step]) for step in STEP_NAMES}
 
 
-def provenance(row: Judged, calls: Mapping[StepName, Call], prompts: Mapping[StepName, Prompt]) -> Provenance:
+def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[StepName, Prompt]) -> Provenance:
     """Return the provenance of a judged row from the four calls that made it, with the prompts they used."""
     generated = row.generated
     typed = generated.typed
@@ -119,6 +134,7 @@ def provenance(row: Judged, calls: Mapping[StepName, Call], prompts: Mapping[Ste
         options=generated.options,
         score=row.score,
         score_reason=row.reason,
+        checks=CheckProvenance(**asdict(generated.checks)) if generated.checks else None,
         self_judged=(writer.model, writer.revision) == (judge.model, judge.revision),
         license_note=(
             f"The licence column is the picture's, from its parent row. The words were written by {writer.model}; "

@@ -77,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def answer(body: dict[str, Any], voice: int) -> tuple[str, str]:
     """Return (step, what a sound model would write)."""
+    if "response_format" not in body:
+        return "answer", "thing"
     properties = body["response_format"]["json_schema"]["schema"]["properties"]
     text = json.dumps([body["messages"], body["seed"] if body["temperature"] else 0, voice])
     draw = hashlib.sha256(text.encode()).hexdigest()
@@ -93,4 +95,8 @@ def answer(body: dict[str, Any], voice: int) -> tuple[str, str]:
             value["distractors"] = ["a red house", "a long road", "a big dog"]
         return "generate", json.dumps(value)
     choices = properties["answer"]["enum"]
+    if choices == ["A", "B", "C", "D"]:
+        return "answer", json.dumps({"answer": choices[int(draw, 16) % 4]})
+    if choices == ["yes", "no"]:
+        return "relevance", json.dumps({"answer": "yes"})
     return "classify", json.dumps({"answer": choices[int(draw, 16) % (len(choices) - 1)]})

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infinity_mm.dedup.kernels.forest import roots, unite_groups, unite_pairs
-from infinity_mm.dedup.kernels.groups import Keys, groups_of
+from infinity_mm.dedup.kernels.groups import Keys, groups_of, unite
 from infinity_mm.dedup.kernels.jit import compiled
+from infinity_mm.dedup.kernels.keys import SKETCH_WORDS
 from infinity_mm.dedup.ragged import Ints
+from infinity_mm.dedup.sketch import Sketches
 
 
 class Edges(NamedTuple):
@@ -20,6 +22,10 @@ class Edges(NamedTuple):
 
     one: Ints
     other: Ints
+
+
+#: Rows up to which all pairs of a group with an equal band are looked at.
+PAIRED = 4096
 
 
 @dataclass(frozen=True)
@@ -33,15 +39,29 @@ class Members:
     unit: NDArray[np.int32]
 
 
-def forest_of(parts: Sequence[Keys]) -> Edges:
-    """Return edges that connect all rows with a key in common; at most one edge a row, however many keys it shares."""
-    rows, starts = groups_of(parts)
-    nodes, places = np.unique(rows, return_inverse=True)
+def forest_of(parts: Sequence[Keys], sketches: Callable[[Ints], Sketches], least: int) -> Edges:
+    """Return edges that connect all rows that meet by a key; at most one edge a row, however many keys it shares.
+
+    Rows with an odd key in common, that of a band, meet if their sketches agree in `least` places; `sketches` returns
+    those of rows, ascending. In a group of more than `PAIRED`, they meet unseen.
+    """
+    exact, exact_starts = groups_of([_kept(part, False) for part in parts])
+    banded, banded_starts = groups_of([_kept(part, True) for part in parts])
+    nodes = np.unique(np.concatenate([exact, banded]))
     parents = np.arange(len(nodes), dtype=np.int64)
-    unite_groups(parents, places.astype(np.int64), starts)
+    unite_groups(parents, np.searchsorted(nodes, exact), exact_starts)
+    similar = np.unique(banded)
+    found = np.zeros((len(nodes), SKETCH_WORDS), np.uint64)
+    found[np.searchsorted(nodes, similar)] = sketches(similar)
+    unite(parents, np.searchsorted(nodes, banded), banded_starts, found, least, PAIRED)
     root = roots(parents)
     linked = np.flatnonzero(root != np.arange(len(nodes)))
     return Edges(nodes[linked], nodes[root[linked]])
+
+
+def _kept(part: Keys, odd: bool) -> Keys:
+    own = (part.keys & np.uint64(1)).astype(np.bool_) == odd
+    return Keys(part.keys[own], part.rows[own], part.first)
 
 
 def members_of(

@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from infinity_mm.dedup.kernels.keys import bytes_digests
+from infinity_mm.dedup.kernels.keys import SKETCH_WORDS, bytes_digests
 from infinity_mm.dedup.lsh import mix64
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import exact_only, first_clear, frames
 from infinity_mm.dedup.proposals import kinds, text_keys
 from infinity_mm.dedup.ragged import Ints, ragged
+from infinity_mm.dedup.sketch import Sketches, sketches_of
 from infinity_mm.dedup.texts import Digests, digests_of, tags
 
 #: Columns of `find_duplicates` that keys are made from.
@@ -33,6 +34,7 @@ READS = (
     "text_key", "prompt_key", "answer_key", "prompt_words", "answer_words", "minhash",
 )  # fmt: skip
 
+_ODD = np.uint64(1)
 # Relations that must not be confused: what is equal in one means nothing in another.
 _ID, _TWIN, _TEXT, _SAME, _SAME_CAPTION, _NEAR, _NEAR_CAPTION = (np.uint64(n) for n in range(1, 8))
 
@@ -53,11 +55,18 @@ class Cells:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Keys of rows, shapes (entries,): uint64 keys and int64 row numbers; and the cells."""
+    """Keys of rows, shapes (entries,): uint64 keys and int64 row numbers; the cells; and sketches.
+
+    Keys of bands are odd, all others even: of rows that share a band, only those with similar sketches meet.
+    """
 
     keys: Digests
     rows: Ints
     cells: Cells
+    #: Rows that have keys of bands, ascending: int64, shape (n,).
+    sketched: Ints
+    #: uint64, shape (n, 4).
+    sketches: Sketches
 
 
 def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
@@ -69,6 +78,7 @@ def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
     """
     found = [(joined(_ID, _texts(table.column("id"))), np.arange(len(table), dtype=np.int64))]
     cells = []
+    sketched, sketches = np.empty(0, np.int64), np.empty((0, SKETCH_WORDS), np.uint64)
     pictured = ragged(table.column("width")).size > 0
     for kind, rows in kinds(pictured, params):
         some = table.take(pa.array(rows))
@@ -80,13 +90,17 @@ def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
         some, rows = some.take(pa.array(heads)), rows[heads]
         keys, places = _text_entries(some, params) if kind == "text" else _picture_entries(some, kind, params)
         found.append((keys, rows[places]))
-        if kind != "text":
+        if kind == "text":
+            minhash = ragged(some.column("minhash"))
+            long = np.flatnonzero(minhash.size)
+            sketched, sketches = rows[long], sketches_of(minhash.take(long))
+        else:
             side, phash, places = _cell_entries(some, kind, params)
             found.append((joined(_NEAR, side, phash), rows[places]))
             cells.append((side, phash, rows[places]))
     keys, owners = _stacked(found, (np.uint64, np.int64))
     side, phash, row = _stacked(cells, (np.uint64, np.uint64, np.int64))
-    return Blocks(keys, owners, distinct(side, phash, row))
+    return Blocks(keys, owners, distinct(side, phash, row), sketched, sketches)
 
 
 def distinct(side: Digests, phash: Digests, row: Ints) -> Cells:
@@ -98,11 +112,11 @@ def distinct(side: Digests, phash: Digests, row: Ints) -> Cells:
 
 
 def joined(*words: Any) -> Digests:
-    """Return 64 bits that stand for all of the words together, in this order; arrays of one shape, or numbers."""
+    """Return an even key for all of the words together, in this order; arrays of one shape, or numbers."""
     state: Digests = np.zeros(1, np.uint64)
     for word in words:
         state = mix64(state ^ word)
-    return state
+    return state & ~_ODD
 
 
 def _stacked(parts: list[tuple[Any, ...]], kinds: tuple[type, ...]) -> list[NDArray[Any]]:
@@ -150,7 +164,7 @@ def _text_entries(table: pa.Table, params: DedupParams) -> tuple[Digests, Ints]:
     minhash = ragged(table.column("minhash"))
     long, short = np.flatnonzero(minhash.size), np.flatnonzero(minhash.size == 0)
     prompt, answer = _tags(table, params)
-    keys = text_keys(minhash.take(long), prompt[long], answer[long], params)
+    keys = text_keys(minhash.take(long), prompt[long], answer[long], params) | _ODD
     whole = joined(_TEXT, digests_of(table.column("text_key"))[short])
     return np.concatenate([keys.ravel(), whole]), np.concatenate([np.repeat(long, keys.shape[1]), short])
 

@@ -62,12 +62,13 @@ def least_agreeing(threshold: float) -> int:
     return SKETCHED
 
 
-def unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int) -> None:
+def unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int, paired: int = PAIRED) -> None:
     """Unite the rows of each group whose sketches agree in at least `least` places, in the forest `parents`.
 
-    The components do not depend on the order of groups or of the rows in them.
+    The rows of a group of more than `paired` are united unseen. The components do not depend on the order of groups or
+    of the rows in them.
     """
-    _unite(parents, rows, starts, sketches, least)
+    _unite(parents, rows, starts, sketches, least, paired)
 
 
 @compiled
@@ -164,10 +165,10 @@ def _take_groups(
 
 
 @compiled
-def _unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int) -> None:
+def _unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int, paired: int) -> None:
     for group in range(len(starts) - 1):
         begin, end = starts[group], starts[group + 1]
-        all_pairs = end - begin <= PAIRED
+        all_pairs = end - begin <= paired
         for later in range(begin + 1, end):
             for earlier in range(begin, later if all_pairs else begin + 1):
                 one, other = find(parents, rows[earlier]), find(parents, rows[later])

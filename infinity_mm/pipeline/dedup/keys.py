@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from infinity_mm.dedup import signature
 from infinity_mm.dedup.blocking.keys import READS, blocks_of
-from infinity_mm.dedup.kernels.keys import by_partition
+from infinity_mm.dedup.kernels.keys import SKETCH_WORDS, by_partition
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.ragged import ragged
 from infinity_mm.fingerprint import fingerprint
@@ -23,6 +23,8 @@ from infinity_mm.pipeline.parts import Part
 from infinity_mm.store import Store, part_name
 
 VERSION = 1
+#: Columns of sketches.
+SKETCHES = tuple(f"sketch{word}" for word in range(SKETCH_WORDS))
 #: Parameters that keys depend on.
 _MATTERS = {
     "mode", "signature", "threshold", "recall", "min_near_words", "min_luma_std", "pixel_exact_categories",
@@ -76,12 +78,13 @@ class KeysTask:
     params_json: str
     keys: str
     cells: str
+    sketches: str
     notes: str
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Keys, cells and their counts."""
-        return (self.keys, self.cells, self.notes)
+        """Keys, cells, sketches and their counts."""
+        return (self.keys, self.cells, self.sketches, self.notes)
 
 
 def batches_of(
@@ -117,7 +120,8 @@ def batches_of(
 def keys_task(work: str, batch: Batch, params: DedupParams) -> KeysTask:
     """Return the task of one batch."""
     notes = batch.path("notes").removesuffix(".parquet") + ".json"
-    return KeysTask(work, batch, params.model_dump_json(), batch.path("keys"), batch.path("cells"), notes)
+    keys, cells, sketches = (batch.path(step) for step in ("keys", "cells", "sketches"))
+    return KeysTask(work, batch, params.model_dump_json(), keys, cells, sketches, notes)
 
 
 def make_keys(task: KeysTask) -> None:
@@ -132,6 +136,8 @@ def make_keys(task: KeysTask) -> None:
     cells = blocks.cells
     _write(store, task.keys, blocks.keys, {"row": place[blocks.rows]})
     _write(store, task.cells, cells.side, {"row": place[cells.row], "phash": cells.phash})
+    columns = {"row": place[blocks.sketched], **dict(zip(SKETCHES, blocks.sketches.T, strict=True))}
+    write_runs(store, task.sketches, pa.table(columns), [""], [len(blocks.sketched)])
     notes = Notes(
         rows=rows, live=len(table), entries=len(blocks.keys), cells=len(cells), row_bytes=_row_bytes(table, params)
     )

@@ -16,10 +16,12 @@ from infinity_mm.dedup.blocking.components import Edges, Members, forest_of, mem
 from infinity_mm.dedup.blocking.keys import distinct
 from infinity_mm.dedup.blocking.near import near_rows
 from infinity_mm.dedup.kernels.groups import Keys
+from infinity_mm.dedup.ragged import Ints
+from infinity_mm.dedup.sketch import Sketches
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
-from infinity_mm.pipeline.dedup.keys import Batch, Notes
+from infinity_mm.pipeline.dedup.keys import SKETCHES, Batch, Notes
 from infinity_mm.pipeline.dedup.runs import read_runs
 from infinity_mm.store import Store, part_name
 
@@ -51,6 +53,8 @@ class EdgesTask:
     prefix: str
     #: Bits up to which hashes are near; None for keys.
     radius: int | None
+    #: Places of 64 in which sketches agree of texts that meet by a band.
+    least: int
     output: str
 
     @property
@@ -98,7 +102,7 @@ class Units(Frozen):
 
 
 def edges_tasks(
-    work: str, batches: Sequence[Batch], notes: Sequence[Notes], radius: int | None, most: int
+    work: str, batches: Sequence[Batch], notes: Sequence[Notes], radius: int | None, least: int, most: int
 ) -> list[EdgesTask]:
     """Return as many tasks, a power of two, as leave each `most` entries, or cells, on average; none without any."""
     total = sum(note.entries if radius is None else note.cells for note in notes)
@@ -111,9 +115,9 @@ def edges_tasks(
     tasks = []
     for number in range(1 << bits):
         prefix = f"{number:0{bits}b}" if bits else ""
-        name = fingerprint([f"dedup-{kind}", VERSION, radius, prefix], names, list(firsts))
+        name = fingerprint([f"dedup-{kind}", VERSION, radius, least, prefix], names, list(firsts))
         output = f"state/dedup-{kind}/{part_name(number, name)}"
-        tasks.append(EdgesTask(work, tuple(batches), firsts[:-1], prefix, radius, output))
+        tasks.append(EdgesTask(work, tuple(batches), firsts[:-1], prefix, radius, least, output))
     return tasks
 
 
@@ -129,7 +133,14 @@ def make_edges(task: EdgesTask) -> None:
     """
     store = Store(Location(task.work))
     tables = [_entries(store, task, batch) for batch in task.batches]
-    edges = _equal(tables, task.firsts) if task.radius is None else _near(tables, task.firsts, task.radius)
+    if task.radius is None:
+        parts = [
+            Keys(table.column("key").to_numpy(), table.column("row").to_numpy(), first)
+            for table, first in zip(tables, task.firsts, strict=True)
+        ]
+        edges = forest_of(parts, lambda rows: _sketches(store, task, rows), task.least)
+    else:
+        edges = _near(tables, task.firsts, task.radius)
     store.write(task.output, pa.table({"one": edges.one, "other": edges.other}))
 
 
@@ -145,13 +156,17 @@ def _entries(store: Store, task: EdgesTask, batch: Batch) -> pa.Table:
     return table if own.all() else table.filter(pa.array(own))
 
 
-def _equal(tables: Sequence[pa.Table], firsts: Sequence[int]) -> Edges:
-    return forest_of(
-        [
-            Keys(table.column("key").to_numpy(), table.column("row").to_numpy(), first)
-            for table, first in zip(tables, firsts, strict=True)
-        ]
-    )
+def _sketches(store: Store, task: EdgesTask, rows: Ints) -> Sketches:
+    """Return the sketches of rows, ascending numbers in the whole input; one batch is in memory at a time."""
+    found = np.empty((len(rows), len(SKETCHES)), np.uint64)
+    edges = np.searchsorted(rows, [*task.firsts, np.iinfo(np.int64).max])
+    for batch, first, begin, end in zip(task.batches, task.firsts, edges[:-1], edges[1:], strict=True):
+        if begin < end:
+            table = read_runs(store, batch.path("sketches"), lambda label: True)
+            places = np.searchsorted(table.column("row").to_numpy(), rows[begin:end] - first)
+            for word, name in enumerate(SKETCHES):
+                found[begin:end, word] = table.column(name).to_numpy()[places]
+    return found
 
 
 def _near(tables: Sequence[pa.Table], firsts: Sequence[int], radius: int) -> Edges:

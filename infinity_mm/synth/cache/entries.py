@@ -77,7 +77,7 @@ def digest(table: pa.Table) -> str:
     """Return 16 hex digits over every value, whatever library wrote the table."""
     content = hashlib.sha256()
     for column in table.columns:
-        for value in column.to_pylist():
-            data = str(value).encode("utf-8", "surrogatepass")
-            content.update(b"%d:" % len(data) + data)
+        texts = [str(value) for value in column.to_pylist()]
+        content.update(repr([len(text) for text in texts]).encode())
+        content.update("".join(texts).encode("utf-8", "surrogatepass"))
     return content.hexdigest()[:16]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from infinity_mm.fingerprint import canonical
 from infinity_mm.synth.chat import ModelSpec, Request
@@ -47,7 +48,6 @@ def generation_key(request: Request, model: str) -> str:
     """Return the name of the generation that `request` asks of `model`, as `model_identity` names it."""
     pictures = [hashlib.sha256(data).hexdigest() for data in request.images]
     words = _digest([request.system, request.prompt])
-    place = _digest(pictures) if pictures else words
     sampling = request.sampling.model_dump()
     rest = _digest(
         [
@@ -62,7 +62,12 @@ def generation_key(request: Request, model: str) -> str:
             pictures,
         ]
     )
-    return place[:PLACE] + rest[:_REST]
+    return (place_of(pictures) if pictures else words[:PLACE]) + rest[:_REST]
+
+
+def place_of(pictures: Sequence[str]) -> str:
+    """Return what all keys of requests with these pictures begin with; given are SHA-256 digests of the files."""
+    return _digest(list(pictures))[:PLACE]
 
 
 def _digest(value: object) -> str:

@@ -93,14 +93,15 @@ class TransformersChat:
             inputs = self._encode(request, pictures)
             matcher = self._matcher(request)
         except common.PictureError as fault:
-            return common.failed(request, "undecodable_image", fault)
+            return common.failed(request, fault.failure, fault)
         except common.ENGINE_FAULTS as fault:
             return common.failed(request, "refused", f"{type(fault).__name__}: {fault}")
         prompt_tokens = int(inputs["input_ids"].shape[1])
         room = self._spec.max_model_len - prompt_tokens
         if room < 1:
             detail = f"{prompt_tokens} tokens; max_model_len is {self._spec.max_model_len}"
-            return common.failed(request, "prompt_too_long", detail)
+            words = int(self._encode(request, [])["input_ids"].shape[1]) if pictures else prompt_tokens
+            return common.over_context(request, words, self._spec.max_model_len, detail)
         try:
             new = self._generate(inputs, _TokenChooser(request, matcher), min(room, request.sampling.max_tokens))
         except MemoryError as fault:

@@ -163,11 +163,15 @@ class VllmChat:
             chat = common.messages(request, parts, self._special_tokens)
             self._llm.enqueue_chat([chat], [_sampling(request)], use_tqdm=False)
         except common.PictureError as fault:
-            return common.failed(request, "undecodable_image", fault)
+            return common.failed(request, fault.failure, fault)
         except EngineDeadError as fault:
             raise RuntimeError(str(fault)) from fault
         except (*common.ENGINE_FAULTS, _client_error()) as fault:
-            return _blame(request, fault)
+            refusal = _blame(request, fault)
+            if refusal.error != "prompt_too_long":
+                return refusal
+            words = len(self._llm.get_tokenizer().encode(request.system + request.prompt))
+            return common.over_context(request, words, self._spec.max_model_len, fault)
         return None
 
     def _abort(self) -> None:

@@ -32,7 +32,7 @@ PARAMS = SynthParams(
     images=24,
     per_image=2,
     types=tuple(sorted({leaf for kind in PREFERENCE.values() for leaf in kind})),
-    rules={"allow_yes_no": True},
+    rules={"yes_no": "keep"},
 )
 
 

@@ -124,7 +124,7 @@ def test_true_pairs_pass_the_rules(scene, form, seed):
     options = (question.answer, *question.wrong[:3]) if form == "multiple_choice" else ()
     typed = Typed(Attempt(Tagged(None, (Tag("text", 5),)), 0), leaf, form)
     row = Generated(typed, question.text, question.said(form), options)
-    assert judge_by_rule(row, (), RuleParams(allow_yes_no=True)) is None
+    assert judge_by_rule(row, (), RuleParams(yes_no="keep")) is None
 
 
 @given(st.integers(0, 8), st.integers(0, 8))
