@@ -63,9 +63,7 @@ def build(job: BuildJob, reporter: Reporter) -> BenchmarkEntry:
     if present is not None:
         check_params(job.out, present, job.params)
     state = job.out / f"state/{job.name}"
-    inputs = find_inputs(job.input, job.image_roots, state / "prepared", known(job.name))
-    if inputs.left_out:
-        reporter.line(f"left out     training data: {', '.join(inputs.left_out)}")
+    inputs = _inputs(job, state, reporter)
     columns = _columns(job, inputs)
     versions = computing(*_LIBRARIES)
     paths = [
@@ -102,6 +100,13 @@ def build(job: BuildJob, reporter: Reporter) -> BenchmarkEntry:
     if not (job.out / "state").folders():
         (job.out / "state").delete_dir()
     return entry
+
+
+def _inputs(job: BuildJob, state: Location, reporter: Reporter) -> Inputs:
+    inputs = find_inputs(job.input, job.image_roots, state / "prepared", known(job.name))
+    if inputs.left_out:
+        reporter.line(f"left out     training data: {', '.join(inputs.left_out)}")
+    return inputs
 
 
 def _columns(job: BuildJob, inputs: Inputs) -> Columns:
