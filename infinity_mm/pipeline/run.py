@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from infinity_mm.decontam.leakage import LeakageReport
+from infinity_mm.dedup.kernels.cache import keep_code_in
 from infinity_mm.engine import Engine
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
@@ -54,6 +55,8 @@ def run(recipe: Recipe, work: Location, options: RunOptions, exports: Collection
     finished by then stays, and the same call goes on from it.
     """
     began = time.monotonic()
+    if work.is_local:
+        keep_code_in(f"{work.path}/.compiled")  # workers of the embedded node inherit it
     prepared = prepare(recipe, work)
     recipe = prepared.recipe
     if recipe.synth is not None:
