@@ -7,6 +7,7 @@ source or changing what must match repeats only the cheap steps.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -136,7 +137,9 @@ def run_decontamination(context: Context, screens: Mapping[Part, str]) -> tuple[
     output = f"state/templates/{part_name(0, fingerprint(['templates', VERSION, params.max_pictures], list(asked)))}"
     templates = TemplateTask(context.store.work.uri, asked, params.max_pictures, output)
     run_pass(context, f"{STAGE}-templates", find_templates, [templates])
-    judging = [_judge_task(context, params, task, output) for task in matching]
+    # By content: most parts that are added bring no template, and then no other part is judged again.
+    said = hashlib.blake2b(context.store.at(output).read_bytes(), digest_size=8).hexdigest()
+    judging = [_judge_task(context, params, task, output, said) for task in matching]
     run_pass(context, STAGE, judge_part, judging)
     report = LeakageReport(
         index=digest, benchmarks=names, mode=params.mode, sources=_sum(context.store, params, judging)
@@ -168,8 +171,8 @@ def _match_tasks(
     return tasks
 
 
-def _judge_task(context: Context, params: DecontamParams, task: MatchTask, templates: str) -> JudgeTask:
-    name = fingerprint([STAGE, VERSION, params.mode, params.require], [task.output, templates])
+def _judge_task(context: Context, params: DecontamParams, task: MatchTask, templates: str, digest: str) -> JudgeTask:
+    name = fingerprint([STAGE, VERSION, params.mode, params.require], [task.output, digest])
     return JudgeTask(
         work=context.store.work.uri,
         part=task.part,
