@@ -57,7 +57,7 @@ def kill(driver: multiprocessing.Process, dice: random.Random) -> bool:
 @pytest.mark.timeout(240)
 def test_killed_at_twenty_random_moments_the_same_call_finishes_with_the_same_bytes(tmp_path):
     dice = random.Random(17)
-    stored = Stored.of(Store(Location.of(tmp_path)), split(dice, made_of(dice, 500), 4, 10))
+    stored = Stored.of(Store(Location.of(tmp_path)), split(dice, made_of(dice, 300), 4, 6))
     params = DedupParams(**FREE)
     asked = Asked(stored.store, tuple(stored.tables), stored.priorities(), stored.leaks, params, SIZES)
     processes_of = multiprocessing.get_context("forkserver")
