@@ -45,8 +45,11 @@ def writing(place: Location, schema: pa.Schema) -> Iterator[pa.RecordBatchFileWr
 def write_table(place: Location, table: pa.Table, notes: Mapping[str, int]) -> None:
     """Write a table, as one batch, with whole numbers as its metadata."""
     table = table.combine_chunks().replace_schema_metadata({name: str(value) for name, value in notes.items()})
-    with writing(place, table.schema) as writer:
-        writer.write_table(table)
+    schema = table.schema
+    empty = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+    with writing(place, schema) as writer:
+        # A table without rows has no batch of its own.
+        writer.write_batch(next(iter(table.to_batches()), empty))
 
 
 def reading(place: Location) -> pa.RecordBatchFileReader:
