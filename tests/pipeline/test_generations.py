@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from infinity_mm.cli.main import main
+from infinity_mm.explain import explain
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import calls_of
 from infinity_mm.pipeline.run import RunOptions, run
@@ -111,6 +112,9 @@ def _check_origins(work, cached):
     assert {one["step"] for one in made} >= {"classify", "generate", "judge"}
     assert all(one["generation"] == origin[one["step"]]["generation"] for one in made)
     assert {one["cached"] for one in made} == {cached}
+    assert explain(store, row["id"]).calls == made
+    page = (work / "report/index.html").read_text()
+    assert all(words in page for words in ("Calls and cache", "from the cache", "generate.v1"))
 
 
 def test_synth_of_a_subset_and_then_run_is_run(write, served, tmp_path, capsys):
