@@ -16,15 +16,20 @@ from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
 from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.taxonomy import Taxonomy
+from tests.inline import InlineEngine
 from tests.pipeline.served import Served
 from tests.running import digest_of
 
-pytestmark = pytest.mark.usefixtures("shared_ray")
 pytest.importorskip("openai")
 
 QUIET = RunOptions(quiet=True)
 #: Exports are left to `run`.
 CURATED = ("records", "ledger", "quarantine")
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch):
+    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
 
 
 @pytest.fixture
