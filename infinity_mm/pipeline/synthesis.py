@@ -14,12 +14,14 @@ from infinity_mm.errors import ModelError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
+from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
 from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
 from infinity_mm.pipeline.probing import ProbeSpec, run_probing
+from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.writing import WriteSpec, apart, read_written, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
@@ -184,10 +186,14 @@ def run_synthesis(
     gpus = max(gpus, ready.model.gpus)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
+    reference = None if params.loss is None else model_identity(params.loss.model)
+    losses = run_losses(context, tasks, params.loss, reference)
+    made = run_settling(context, made, losses, params)
     report = read_report(context.store, tasks, _settings(params, spec, gpus))
     probed = [(task.attempts, task.places) for task in tasks]
     judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, spec.judge or spec.writer))
-    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update={"judge": judge})
+    beside = {"judge": judge, "losses": loss_groups(context.store, tasks, losses)}
+    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update=beside)
 
 
 def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:

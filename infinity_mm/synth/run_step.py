@@ -37,8 +37,8 @@ __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 #: Raised whenever the same replies would give other outcomes.
 VERSION = 1
 
-#: Fields of `SynthParams` that choose pictures, or measure the judge; nothing of a row depends on them.
-_NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe"}
+#: Fields of `SynthParams` that choose pictures, or measure what was made; nothing of a row depends on them.
+_NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe", "loss"}
 #: Fields that an identity names otherwise, or not at all.
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
@@ -262,6 +262,7 @@ def _outcome(one: _Live[R]) -> Outcome:
     return Outcome(
         id=attempt_id(one.parent.id, one.n, typed),
         parent=one.parent.id,
+        source=one.parent.source,
         n=one.n,
         outcome="kept",
         stage=None,
