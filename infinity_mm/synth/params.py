@@ -111,7 +111,8 @@ class RuleParams(Frozen):
 class OfferParams(Frozen):
     """Which instruction types a picture is offered, see `infinity_mm.synth.offers`; by default all of them in turn."""
 
-    #: File that says which tags speak for which type, made by `infinity-mm mapping`; None treats all types alike.
+    #: File that says which tags speak for which type, made by `infinity-mm mapping`; ``package`` takes the one that
+    #: follows from the project's own seed rows, None treats all types alike.
     mapping: MappingFile | None = None
     #: 1 draws types in proportion to their score, lower ones prefer the best, higher ones even them out.
     temperature: float = Field(default=1.0, gt=0.0, le=100.0)
