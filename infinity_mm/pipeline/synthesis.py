@@ -191,7 +191,8 @@ def run_synthesis(
     made = run_settling(context, made, losses, params)
     report = read_report(context.store, tasks, _settings(params, spec, gpus))
     probed = [(task.attempts, task.places) for task in tasks]
-    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, spec.judge or spec.writer))
+    judges = (spec.writer, spec.judge or spec.writer)
+    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, *judges))
     beside = {"judge": judge, "losses": loss_groups(context.store, tasks, losses)}
     return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update=beside)
 
@@ -253,7 +254,7 @@ def _settings(params: SynthParams, spec: WorkerSpec, gpus: float) -> dict[str, A
         "engine_version": "",
         "model": params.model.name,
         "revision": "",
-        "self_judged": params.judge is None,
+        "self_judged": spec.judge in (None, spec.writer),
         "random_weights": params.model.name == RANDOM or (params.model.name == EMBEDDED and not is_trained()),
         "prompts": {step: (prompt.file, prompt.sha256) for step, prompt in used_prompts(params).items()},
         "models": {"writer": spec.writer, "judge": spec.judge or spec.writer},
