@@ -8,7 +8,8 @@ How a picture travels::
 
 Every step asks for the whole partition at once, so that the engine can batch. An attempt that ends
 early leaves the others alone; each gives exactly one `Outcome`. What becomes of a picture depends on
-(seed, params, picture, model) and not on the pictures beside it, as far as the engine's replies do not.
+(seed, params, picture, model) and not on the pictures beside it, as far as the engine's replies do not; shares of
+types (`offer`) are the exception, they are held inside a partition.
 """
 
 from __future__ import annotations
