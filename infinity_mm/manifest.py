@@ -117,7 +117,7 @@ class SynthesisReport(Frozen):
     #: Seconds that the engine spent on the partitions when they were made, its start included in the first; words from
     #: the cache cost none.
     engine_seconds: float
-    #: GPUs that the engine holds (generator and judge); 0 on a CPU or behind an endpoint.
+    #: GPUs that the larger of the engines holds, one working at a time; 0 on a CPU or behind an endpoint.
     gpus: float
 
 
