@@ -147,7 +147,12 @@ def _answer(row: Generated, params: RuleParams) -> Drop | None:
 
 def yes_or_no(row: Generated) -> str | None:
     """Return "yes" or "no" where that is the whole answer, else None."""
-    found = _YES_NO.fullmatch(row.answer) if row.typed.format == "word_or_phrase" else None
+    return bare_answer(row.typed.format, row.answer)
+
+
+def bare_answer(form: str, answer: str) -> str | None:
+    """Return "yes" or "no" where an answer in the form of a word or phrase says nothing else, else None."""
+    found = _YES_NO.fullmatch(answer) if form == "word_or_phrase" else None
     return found.group(1).lower() if found else None
 
 
