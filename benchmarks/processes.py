@@ -25,6 +25,10 @@ class Tree:
 
     cpu: float
     wall: float
+    #: Bytes of the largest resident set of any of the processes.
+    peak: int = 0
+    #: What the command wrote.
+    said: str = ""
 
 
 def run_tree(command: list[str]) -> Tree:
@@ -34,15 +38,28 @@ def run_tree(command: list[str]) -> Tree:
     # Children that lose their parent become this process's, and so stay in sight.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     seen: dict[int, float] = {}
+    peak = 0
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         while process.poll() is None:
-            seen |= _descendants(os.getpid())
+            alive = _descendants(os.getpid())
+            seen |= alive
+            peak = max([peak, *map(_peak, alive)])
             time.sleep(_INTERVAL)
+        said.seek(0)
+        text = said.read()
         if process.returncode:
-            said.seek(0)
-            raise SystemExit(said.read())
-    return Tree(sum(seen.values()), time.perf_counter() - began)
+            raise SystemExit(text)
+    return Tree(sum(seen.values()), time.perf_counter() - began, peak, text)
+
+
+def _peak(process: int) -> int:
+    """Return the bytes of the largest resident set that a process has had; 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def _descendants(root: int) -> dict[int, float]:

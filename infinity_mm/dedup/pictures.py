@@ -45,6 +45,8 @@ class Pictures:
     phash: NDArray[np.uint64]
     #: Too uniform for its hash to mean anything: bool, shape (pictures,).
     blank: Bools
+    #: Mostly one tone, as pages and charts are, which are the same by equal pixels only: bool, shape (pictures,).
+    rendered: Bools
     #: Width / height: float64, shape (pictures,).
     aspect: NDArray[np.float64]
     #: uint8, shape (pictures, 256).
@@ -64,6 +66,7 @@ class Pictures:
             self.pixels,
             self.phash,
             self.blank,
+            self.rendered,
             self.aspect,
             self.thumb,
             self.all_pixels[rows],
@@ -76,15 +79,20 @@ class Pictures:
 
         Rows of equal `frame` have it at the same position.
         """
-        owner, places = expand(self.of.first, self.of.size)
-        clear = np.flatnonzero(~self.blank[places])[::-1]
-        first = np.full(len(self.of), -1, np.int64)
-        first[owner[clear]] = places[clear]  # in reverse, so that the first one stays
-        return first
+        return first_clear(self.of, self.blank)
+
+
+def first_clear(of: Ragged, blank: Bools) -> Ints:
+    """Return the first picture of each row that is not blank, as `Pictures.telling` does."""
+    owner, places = expand(of.first, of.size)
+    clear = np.flatnonzero(~blank[places])[::-1]
+    first = np.full(len(of), -1, np.int64)
+    first[owner[clear]] = places[clear]  # in reverse, so that the first one stays
+    return first
 
 
 def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
-    """Read the columns of `infinity_mm.schema.INGEST_ATTRIBUTES`.
+    """Read the columns of `infinity_mm.schema.INGEST_ATTRIBUTES`; without `flat`, categories say what is rendered.
 
     Raises `StageError` where a thumbnail has not 256 bytes.
     """
@@ -95,14 +103,27 @@ def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
         pixels=labels_of(_flat(table.column("pixel_sha256"))),
         phash=ragged(table.column("phash")).values,
         blank=blank,
+        rendered=_rendered(table, params),
         aspect=width.values / np.maximum(height.values, 1),
         thumb=_thumbs(table.column("thumb")),
         all_pixels=labels_of(pc.binary_join(table.column("pixel_sha256"), ",")),
-        frame=_frames(table.column("pixel_sha256"), blank),
-        exact_only=pc.is_in(table.column("category"), value_set=pa.array(params.pixel_exact_categories, pa.string()))
-        .combine_chunks()
-        .to_numpy(zero_copy_only=False),
+        frame=labels_of(frames(table.column("pixel_sha256"), blank)),
+        exact_only=exact_only(table.column("category"), params),
     )
+
+
+def _rendered(table: pa.Table, params: DedupParams) -> Bools:
+    if "flat" not in table.column_names:
+        return np.zeros(len(ragged(table.column("luma_std")).values), bool)
+    shares: Bools = ragged(table.column("flat")).values >= params.max_flat
+    return shares
+
+
+def exact_only(category: pa.ChunkedArray, params: DedupParams) -> Bools:
+    """Mark rows of a category where only equal pixels count."""
+    wanted = pa.array(params.pixel_exact_categories, pa.string())
+    marks: Bools = pc.is_in(category, value_set=wanted).combine_chunks().to_numpy(zero_copy_only=False)
+    return marks
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -126,16 +147,19 @@ def _thumbs(column: pa.ChunkedArray) -> NDArray[np.uint8]:
     return np.concatenate(parts)
 
 
-def _frames(column: pa.ChunkedArray, blank: Bools) -> Ints:
-    """Return a label per row of what must be equal in rows that are the same without equal pixels."""
-    frames, seen = [], 0
+def frames(column: pa.ChunkedArray, blank: Bools) -> pa.ChunkedArray:
+    """Return a text per row, of lists of pixel digests: what is equal in rows that are the same without equal pixels.
+
+    `blank`, bool, has one entry per picture.
+    """
+    texts, seen = [], 0
     for chunk in column.chunks:
         flat = chunk.flatten()
         marked = pc.if_else(pa.array(blank[seen : seen + len(flat)]), flat, "")
         seen += len(flat)
         edges = starts(chunk.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
-        frames.append(pc.binary_join(pa.LargeListArray.from_arrays(pa.array(edges), marked), ","))
-    return labels_of(pa.chunked_array(frames, pa.string()))
+        texts.append(pc.binary_join(pa.LargeListArray.from_arrays(pa.array(edges), marked), ","))
+    return pa.chunked_array(texts, pa.string())
 
 
 def same_pictures(pictures: Pictures, left: Ints, right: Ints, params: DedupParams) -> tuple[Bools, NDArray[np.int32]]:
@@ -165,6 +189,7 @@ def _look_alike(pictures: Pictures, ours: Ints, theirs: Ints, params: DedupParam
     ratio = pictures.aspect[ours] / pictures.aspect[theirs]
     alike: Bools = (
         ~(pictures.blank[ours] | pictures.blank[theirs])
+        & ~(pictures.rendered[ours] | pictures.rendered[theirs])
         & (np.maximum(ratio, 1 / ratio) - 1 <= params.max_aspect_drift)
         & (gap.mean(axis=1) <= params.max_thumb_mean)
         & (gap.max(axis=1, initial=0) <= params.max_thumb_peak)

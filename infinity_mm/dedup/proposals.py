@@ -6,6 +6,8 @@ or a page layout but not the answers, do not even meet.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,19 +17,42 @@ from infinity_mm.dedup.hamming import NearHashes, near_hashes
 from infinity_mm.dedup.lsh import band_keys, mix64
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import Pictures
-from infinity_mm.dedup.ragged import Ints, expand, join_labels, starts
-from infinity_mm.dedup.texts import Texts
+from infinity_mm.dedup.ragged import Ints, Ragged, expand, join_labels, starts
+from infinity_mm.dedup.texts import Digests, Texts
+
+#: By which rule a row is compared. Rows of different kinds are never duplicates of each other.
+Kind = Literal["pair", "text", "image"]
+
+
+def kinds(pictured: NDArray[np.bool_], params: DedupParams) -> list[tuple[Kind, Ints]]:
+    """Return the rows, by number, that are compared by each rule; `pictured` marks those with pictures."""
+    everything = np.arange(len(pictured), dtype=np.int64)
+    if params.mode == "text":
+        return [("text", everything)]
+    if params.mode == "image":
+        return [("image", everything[pictured])]
+    if params.mode == "pair":
+        return [("pair", everything[pictured]), ("text", everything[~pictured])]
+    return []
 
 
 def text_buckets(texts: Texts, params: DedupParams) -> Buckets:
     """Return LSH buckets of whole conversations; pairs at the threshold meet with a chance of `params.recall`."""
     long = np.flatnonzero(texts.minhash.size)
-    places = texts.minhash.first[long][:, None] + np.arange(params.signature.num_perm)
-    bands, rows = choose_bands(params.signature.num_perm, params.threshold, params.recall)
-    keys = band_keys(texts.minhash.values[places], bands, rows)
     prompt, answer = texts.tags(params.min_near_words)
-    keys ^= mix64(mix64(prompt) ^ answer)[long, None]
-    return bucket_by([keys[:, band] for band in range(bands)], long)
+    keys = text_keys(texts.minhash.take(long), prompt[long], answer[long], params)
+    return bucket_by(list(keys.T), long)
+
+
+def text_keys(minhash: Ragged, prompt: Digests, answer: Digests, params: DedupParams) -> Digests:
+    """Return a key per row and band, uint64 of shape (rows, bands): rows may only meet where one of them is equal.
+
+    Every row has a signature; `prompt` and `answer` are its tags. Keys are the same in every part and run.
+    """
+    places = minhash.first[:, None] + np.arange(params.signature.num_perm)
+    keys = band_keys(minhash.values[places], *choose_bands(params.signature.num_perm, params.threshold, params.recall))
+    keys ^= mix64(mix64(prompt) ^ answer)[:, None]
+    return keys
 
 
 def pair_buckets(texts: Texts, pictures: Pictures, caption: NDArray[np.bool_], params: DedupParams) -> Buckets:

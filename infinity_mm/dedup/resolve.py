@@ -1,6 +1,6 @@
 """Which rows are duplicates, of whom, and why: the entry point of deduplication.
 
-Three steps: propose pairs cheaply (bands of MinHash, bands of perceptual hashes, equal digests), verify each pair
+Three steps: propose pairs cheaply (bands and sketches of MinHash, perceptual hashes, equal digests), verify each pair
 exactly (true Jaccard similarity, Hamming distance and thumbnails), and let rows lose only to rows that stay
 (`infinity_mm.dedup.settle`). The result is a function of the set of rows and the parameters, not of their order.
 """
@@ -8,7 +8,6 @@ exactly (true Jaccard similarity, Hamming distance and thumbnails), and let rows
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,19 +17,24 @@ from numpy.typing import NDArray
 from infinity_mm.dedup.buckets import Buckets
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import Pictures, pictures_of, same_pictures
-from infinity_mm.dedup.proposals import pair_buckets, picture_buckets, text_buckets
+from infinity_mm.dedup.proposals import Kind, kinds, pair_buckets, picture_buckets, text_buckets
 from infinity_mm.dedup.ragged import Ints, join_labels, ragged, starts
 from infinity_mm.dedup.rails import check_rails
 from infinity_mm.dedup.settle import Agreement, Compare, Losses, settle
+from infinity_mm.dedup.sketch import alike, least_of, sketches_of
 from infinity_mm.dedup.texts import Texts, same_answer, same_conversation, texts_of
 from infinity_mm.errors import StageError
 
-__all__ = ["DUPLICATES", "REASONS", "check_rails", "find_duplicates"]
-
-#: By which rule a row is compared. Rows of different kinds are never duplicates of each other.
-Kind = Literal["pair", "text", "image"]
+__all__ = ["DUPLICATES", "READS", "REASONS", "check_rails", "find_duplicates"]
 
 REASONS = ("exact_pair", "near_pair", "exact_text", "near_text", "same_image")
+
+#: Columns that `find_duplicates` reads, beside `source` and `priority`.
+READS = (
+    "id", "category", "width", "height", "pixel_sha256", "phash", "luma_std", "flat", "thumb",
+    "text_key", "prompt_key", "answer_key", "prompt_words", "answer_words", "answer_chars",
+    "prompt_shingles", "answer_shingles", "minhash",
+)  # fmt: skip
 
 #: One row per removed row, sorted by id.
 DUPLICATES = pa.schema(
@@ -77,7 +81,10 @@ def find_duplicates(table: pa.Table, params: DedupParams) -> pa.Table:
     ids = table.column("id").take(pa.array(order)).combine_chunks()
     category = pc.equal(table.column("category"), "caption").combine_chunks().to_numpy(zero_copy_only=False)
     rows = Rows(texts_of(table), pictures_of(table, params), category).take(order)
-    found = [_decide(rows.take(some), kind, ids.take(pa.array(some)), params) for kind, some in _kinds(rows, params)]
+    found = [
+        _decide(rows.take(some), kind, ids.take(pa.array(some)), params)
+        for kind, some in kinds(rows.pictures.of.size > 0, params)
+    ]
     return pa.concat_tables([DUPLICATES.empty_table(), *found]).sort_by("id").combine_chunks()
 
 
@@ -96,19 +103,6 @@ def keep_order(table: pa.Table) -> Ints:
     )
     by = [("priority", "ascending"), ("pixels", "descending"), ("answer", "descending"), ("id", "ascending")]
     return pc.sort_indices(keys, sort_keys=by).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
-
-
-def _kinds(rows: Rows, params: DedupParams) -> list[tuple[Kind, Ints]]:
-    """Return the rows, by number, that are compared by each rule."""
-    pictured = rows.pictures.of.size > 0
-    everything = np.arange(len(rows), dtype=np.int64)
-    if params.mode == "text":
-        return [("text", everything)]
-    if params.mode == "image":
-        return [("image", everything[pictured])]
-    if params.mode == "pair":
-        return [("pair", everything[pictured]), ("text", everything[~pictured])]
-    return []
 
 
 def _decide(rows: Rows, kind: Kind, ids: pa.Array, params: DedupParams) -> pa.Table:
@@ -162,8 +156,12 @@ def _propose(rows: Rows, kind: Kind, params: DedupParams) -> Buckets:
 
 
 def _comparison(rows: Rows, kind: Kind, params: DedupParams) -> Compare:
+    sketches = sketches_of(rows.texts.minhash) if kind == "text" else np.empty((0, 0), np.uint64)
+
     def texts_agree(left: Ints, right: Ints) -> Agreement:
-        same, similarity = same_conversation(rows.texts, left, right, params)
+        same, similarity = alike(sketches, left, right, least_of(params)), np.zeros(len(left))
+        asked = np.flatnonzero(same)
+        same[asked], similarity[asked] = same_conversation(rows.texts, left[asked], right[asked], params)
         return Agreement(same, similarity, np.full(len(left), -1, np.int32))
 
     def pictures_agree(left: Ints, right: Ints) -> Agreement:

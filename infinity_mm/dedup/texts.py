@@ -21,6 +21,7 @@ from infinity_mm.dedup.ragged import Ints, Ragged, labels_of, ragged
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Digests = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Texts:
     prompt: Ints
     answer: Ints
     #: The first 8 bytes of the digests of prompts and answers: uint64, the same in every run and part.
-    prompt_digest: NDArray[np.uint64]
-    answer_digest: NDArray[np.uint64]
+    prompt_digest: Digests
+    answer_digest: Digests
     #: Tokens: int64.
     prompt_words: Ints
     answer_words: Ints
@@ -58,17 +59,21 @@ class Texts:
             self.minhash.take(rows),
         )
 
-    def tags(self, min_near_words: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return what must be equal in the prompts, and in the answers, of rows that `same_conversation` accepts.
+    def tags(self, min_near_words: int) -> tuple[Digests, Digests]:
+        """Return `tags` of the rows."""
+        return tags(self.prompt_digest, self.answer_digest, self.prompt_words, self.answer_words, min_near_words)
 
-        A digest where only equal texts can agree, 0 where similar ones can.
-        """
-        short_answer = self.answer_words < min_near_words
-        exact_prompt = (self.prompt_words < min_near_words) | (short_answer & (self.answer_words > 0))
-        return (
-            np.where(exact_prompt, self.prompt_digest, np.uint64(0)),
-            np.where(short_answer, self.answer_digest, np.uint64(0)),
-        )
+
+def tags(
+    prompt: Digests, answer: Digests, prompt_words: Ints, answer_words: Ints, min_near_words: int
+) -> tuple[Digests, Digests]:
+    """Return what must be equal in the prompts, and in the answers, of rows that `same_conversation` accepts.
+
+    A digest where only equal texts can agree, 0 where similar ones can. All of shape (rows,).
+    """
+    short_answer = answer_words < min_near_words
+    exact_prompt = (prompt_words < min_near_words) | (short_answer & (answer_words > 0))
+    return np.where(exact_prompt, prompt, np.uint64(0)), np.where(short_answer, answer, np.uint64(0))
 
 
 def texts_of(table: pa.Table) -> Texts:
@@ -78,8 +83,8 @@ def texts_of(table: pa.Table) -> Texts:
         labels_of(table.column("text_key")),
         labels_of(prompt),
         labels_of(answer),
-        _digests(prompt),
-        _digests(answer),
+        digests_of(prompt),
+        digests_of(answer),
         table.column("prompt_words").to_numpy().astype(np.int64),
         table.column("answer_words").to_numpy().astype(np.int64),
         ragged(table.column("prompt_shingles")),
@@ -88,7 +93,8 @@ def texts_of(table: pa.Table) -> Texts:
     )
 
 
-def _digests(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+def digests_of(column: pa.ChunkedArray) -> Digests:
+    """Return the first 8 of the 16 bytes of each digest."""
     parts = [np.empty(0, np.uint64)]
     for chunk in column.chunks:
         words = np.frombuffer(chunk.buffers()[1] or b"", "<u8")

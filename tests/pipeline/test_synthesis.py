@@ -19,6 +19,8 @@ SYNTH = {
     "per_image": 2,
     "min_tag_confidence": 1,
     "min_score": 2,
+    "judge_probe": {"rows": 6},
+    "rules": {"language": None},  # random letters are of any language
     "draws": {step: {"temperature": 1.0} for step in ("tag", "classify", "generate", "judge")},
 }
 
@@ -43,6 +45,8 @@ def test_synthetic_rows_are_accounted_for_and_explained(write_recipe, tmp_path, 
     assert manifest.synthesis.engine == engine
     assert manifest.synthesis.random_weights
     assert manifest.synthesis.self_judged
+    _check_yields(manifest.synthesis, books)
+    _check_judge(manifest.synthesis.judge, tmp_path / "work")
     before = digest_of(tmp_path / "work")
     again = run(recipe, work, RunOptions(workers=1, quiet=True))
     assert [stage.name for stage in again.stages if stage.made] == []
@@ -53,6 +57,27 @@ def test_synthetic_rows_are_accounted_for_and_explained(write_recipe, tmp_path, 
     assert digest_of(tmp_path / "work") == before, "generations of the random model repeat"
     _check_lives(Store(work))
     _check_exports(tmp_path / "work")
+
+
+def _check_yields(synthesis, books):
+    typed = synthesis.yields["synth.classify"]["out"]
+    assert sum(row.kept for row in synthesis.types.values()) == books.kept
+    assert sum(row.steps["synth.generate"].came for row in synthesis.types.values()) == typed
+    written = sum(row.steps["synth.filter"].came for row in synthesis.types.values())
+    assert written == synthesis.yields["synth.filter"]["in"]
+
+
+def _check_judge(judge, work):
+    """Random weights cannot judge, and the report says so."""
+    assert judge.rows > 0
+    assert judge.altered >= judge.rows
+    assert judge.chance
+    assert "cannot be told from chance" in judge.warnings[0]
+    assert judge.overall("as_written").asked == judge.rows
+    html = (work / "report/index.html").read_text()
+    assert "Quality of the judge" in html
+    assert "swapped_image" in html
+    assert "Yields by instruction type" in html
 
 
 def _check_lives(store):

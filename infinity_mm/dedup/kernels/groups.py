@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from infinity_mm.dedup.kernels.forest import find, join
 from infinity_mm.dedup.kernels.hashing import Hashes, Ints
 from infinity_mm.dedup.kernels.jit import compiled, ones
 from infinity_mm.dedup.kernels.keys import SKETCHED
@@ -61,19 +62,13 @@ def least_agreeing(threshold: float) -> int:
     return SKETCHED
 
 
-def unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int) -> None:
+def unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int, paired: int = PAIRED) -> None:
     """Unite the rows of each group whose sketches agree in at least `least` places, in the forest `parents`.
 
-    The components do not depend on the order of groups or of the rows in them.
+    The rows of a group of more than `paired` are united unseen. The components do not depend on the order of groups or
+    of the rows in them.
     """
-    _unite(parents, rows, starts, sketches, least)
-
-
-def roots(parents: Ints) -> Ints:
-    """Return each row's representative: the smallest row of its component."""
-    found = np.empty_like(parents)
-    _roots(parents, found)
-    return found
+    _unite(parents, rows, starts, sketches, least, paired)
 
 
 @compiled
@@ -170,36 +165,14 @@ def _take_groups(
 
 
 @compiled
-def _find(parents: Ints, row: int) -> int:
-    while parents[row] != row:
-        parents[row] = parents[parents[row]]
-        row = parents[row]
-    return row
-
-
-@compiled
-def _join(parents: Ints, one: int, other: int) -> None:
-    if one < other:
-        parents[other] = one
-    else:
-        parents[one] = other
-
-
-@compiled
-def _unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int) -> None:
+def _unite(parents: Ints, rows: Ints, starts: Ints, sketches: Hashes, least: int, paired: int) -> None:
     for group in range(len(starts) - 1):
         begin, end = starts[group], starts[group + 1]
-        all_pairs = end - begin <= PAIRED
+        all_pairs = end - begin <= paired
         for later in range(begin + 1, end):
             for earlier in range(begin, later if all_pairs else begin + 1):
-                one, other = _find(parents, rows[earlier]), _find(parents, rows[later])
+                one, other = find(parents, rows[earlier]), find(parents, rows[later])
                 if one == other:
                     continue
                 if not all_pairs or agreeing(sketches, rows[earlier], rows[later]) >= least:
-                    _join(parents, one, other)
-
-
-@compiled
-def _roots(parents: Ints, found: Ints) -> None:
-    for row in range(len(parents)):
-        found[row] = _find(parents, row)
+                    join(parents, one, other)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infinity_mm.errors import ModelError
+from infinity_mm.errors import EngineDiedError, ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
@@ -82,6 +82,51 @@ class TransformersChat:
             raise ModelError("this transformers engine is closed; build a new one")
         return [self._answer(request) for request in requests]
 
+    def answer_loss(self, request: Request, answer: str) -> tuple[float | None, int, str]:
+        """Return how unlikely the model finds `answer` as its reply to `request`.
+
+        Returns (mean negative log likelihood of the answer's tokens in nats, number of tokens, ""), or
+        (None, 0, why) where it cannot be computed. Prompt, headers and end marks are left out of the mean, and the
+        answer is tokenised on its own, so no token is half prompt. Neither schema nor sampling plays a part.
+
+        Raises
+        ------
+        ModelError
+            The engine was closed, or memory ran out.
+        """
+        if self._model is None:
+            raise ModelError("this transformers engine is closed; build a new one")
+        try:
+            pictures = common.open_pictures(request, self._spec.max_image_side)
+            inputs = self._encode(request, pictures)
+            ids = self._tokenizer(answer, add_special_tokens=False, return_tensors="pt")["input_ids"].to(self._device)
+            if inputs["input_ids"].shape[1] + ids.shape[1] > self._spec.max_model_len:
+                return None, 0, "prompt_too_long"
+            return (*self._mean_loss(inputs, ids), "") if ids.shape[1] else (None, 0, "empty_answer")
+        except common.PictureError as fault:
+            return None, 0, f"undecodable_image: {fault}"
+        except MemoryError as fault:
+            raise ModelError("memory ran out; lower max_model_len or max_image_side") from fault
+        except common.ENGINE_FAULTS as fault:
+            return None, 0, f"engine_error: {type(fault).__name__}: {fault}"
+
+    def _mean_loss(self, inputs: Any, ids: torch.Tensor) -> tuple[float, int]:
+        """Return the mean loss of `ids` (int64, (1, answer)) after the inputs, and how many they are."""
+        import torch
+
+        start = inputs["input_ids"].shape[1]
+        whole = dict(inputs)
+        for name, value in inputs.items():
+            if value.shape[:2] != (1, start) or value.is_floating_point():
+                continue  # pixels
+            # Marks of picture and text tokens: the answer is text.
+            filler = ids if name == "input_ids" else torch.full_like(ids, 1 if name == "attention_mask" else 0)
+            whole[name] = torch.cat([value, filler.to(value.dtype)], dim=1)
+        with torch.inference_mode():
+            logits = self._model(**whole).logits[0, start - 1 : -1].float()
+        losses = torch.nn.functional.cross_entropy(logits, ids[0], reduction="mean")
+        return float(losses), int(ids.shape[1])
+
     def close(self) -> None:
         """Free the model; the object is not used again."""
         self._model = None
@@ -93,18 +138,19 @@ class TransformersChat:
             inputs = self._encode(request, pictures)
             matcher = self._matcher(request)
         except common.PictureError as fault:
-            return common.failed(request, "undecodable_image", fault)
+            return common.failed(request, fault.failure, fault)
         except common.ENGINE_FAULTS as fault:
             return common.failed(request, "refused", f"{type(fault).__name__}: {fault}")
         prompt_tokens = int(inputs["input_ids"].shape[1])
         room = self._spec.max_model_len - prompt_tokens
         if room < 1:
             detail = f"{prompt_tokens} tokens; max_model_len is {self._spec.max_model_len}"
-            return common.failed(request, "prompt_too_long", detail)
+            words = int(self._encode(request, [])["input_ids"].shape[1]) if pictures else prompt_tokens
+            return common.over_context(request, words, self._spec.max_model_len, detail)
         try:
             new = self._generate(inputs, _TokenChooser(request, matcher), min(room, request.sampling.max_tokens))
         except MemoryError as fault:
-            raise ModelError("memory ran out during generation; lower max_model_len or max_image_side") from fault
+            raise EngineDiedError("memory ran out during generation; lower max_model_len or max_image_side") from fault
         except common.ENGINE_FAULTS as fault:
             return common.failed(request, "engine_error", f"{type(fault).__name__}: {fault}")
         ended = bool(new) and new[-1] in self._stops()

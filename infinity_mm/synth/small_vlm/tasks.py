@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from infinity_mm.record import Image
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth.alter import alterations
 from infinity_mm.synth.assemble import FORMAT_HINTS
 from infinity_mm.synth.chat import Request, Sampling
 from infinity_mm.synth.params import SynthParams
@@ -147,18 +148,29 @@ class Maker:
             row = Generated(typed, question.text, answer, options)
         else:
             row = Generated(typed, question.text, question.said(form, answer))
+            if score == WRONG and rng.random() < 0.5:
+                row = self._altered(replace(row, answer=question.said(form)))
         target = compact({"reason": reason, "score": score})
         return Example("judge", step4_filter.request(row, self._params, 0), target, form, question)
+
+    def _altered(self, row: Generated) -> Generated:
+        """Return the row with one of the wrong answers that the pipeline measures its judges with."""
+        other = pick(self._rng, askable(draw_scene(self._rng))).said(row.typed.format)
+        kinds = [answer for _, answer in alterations(row, (other,), self._rng.getrandbits(32))]
+        return replace(row, answer=self._rng.choice(kinds)) if kinds else replace(row, answer="unclear")
 
     def relevance(self, scene: Scene | None) -> Example:
         """Return the check whether a question can be answered from the picture at all."""
         yes = scene is not None and self._rng.random() < 0.5
         question = pick(self._rng, ask_all(scene)) if scene is not None and yes else self._foreign(scene)
+        text = question.text
+        if question.options and self._rng.random() < 0.4:
+            text = step4_filter.with_options(text, self._options(question, question.answer))
         prompt = load_prompt(*RELEVANCE)
         request = Request(
             key="relevance",
             system=prompt.text("system"),
-            prompt=prompt.fill("user", {"question": question.text}),
+            prompt=prompt.fill("user", {"question": text}),
             choices=YES_NO,
             sampling=Sampling(max_tokens=8),
         )

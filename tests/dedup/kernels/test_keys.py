@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infinity_mm.dedup.kernels import groups, keys
+from infinity_mm.dedup.kernels import forest, groups, keys
 from infinity_mm.dedup.kernels.normal import tokenise
 
 U64 = np.uint64
@@ -100,7 +100,7 @@ def test_components_do_not_depend_on_order(members, random):
         parents = np.arange(20)
         rows = np.array([row for group in members for row in group], np.int64)
         groups.unite(parents, rows, np.cumsum([0, *map(len, members)]), sketches, 40)
-        return groups.roots(parents).tolist()
+        return forest.roots(parents).tolist()
 
     expected = roots()
     random.shuffle(members)
@@ -114,4 +114,4 @@ def test_large_groups_are_united_unseen():
     sketches = np.arange(400, dtype=U64).reshape(100, 4) * U64(0x9E3779B97F4A7C15)
     parents = np.arange(100)
     groups.unite(parents, np.arange(100), np.array([0, 40, 70, 100]), sketches, 64)
-    assert groups.roots(parents).tolist() == [*[0] * 40, *range(40, 100)]
+    assert forest.roots(parents).tolist() == [*[0] * 40, *range(40, 100)]

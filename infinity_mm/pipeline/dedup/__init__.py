@@ -1,0 +1,1 @@
+"""The tasks of the deduplication pass; `infinity_mm.pipeline.deduplication` says in which order and why."""
