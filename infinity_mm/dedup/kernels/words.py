@@ -7,7 +7,6 @@ tokens come back byte for byte, up to two words of one 64-bit hash.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,32 +93,19 @@ def encode(tokens: Tokens, hashes: Hashes, blank: Hashes, live: NDArray[np.bool_
     return Coded(codes, tokens.first, rest[: begins[-1]].copy(), begins)
 
 
-class Piece(NamedTuple):
-    """Some texts of those that were coded together, by number, and the words of their dictionary."""
+def decode(coded: Coded, words: Words, texts: Ints) -> tuple[Tokens, Hashes]:
+    """Return some texts, by number, in the order given; and for those without tokens what they are known by.
 
-    coded: Coded
-    words: Words
-    texts: Ints
-
-
-def decode(pieces: Sequence[Piece]) -> tuple[Tokens, Hashes]:
-    """Return the texts of all pieces in the order given; and for those without tokens what they are known by.
-
-    The second result is uint64 of shape (texts, 2), and zeros for a text with tokens.
+    `words` is the dictionary after the last text was coded. The second result is uint64 of shape (texts, 2), and zeros
+    for a text with tokens.
     """
-    starts, first = np.zeros((2, sum(len(piece.texts) for piece in pieces) + 1), np.int64)
-    done = 0
-    for coded, words, texts in pieces:
-        _measure(coded.codes, coded.first, coded.rest_starts, words.ends, texts, starts[done:], first[done:])
-        done += len(texts)
+    starts, first = np.zeros((2, len(texts) + 1), np.int64)
+    _measure(coded.codes, coded.first, coded.rest_starts, words.ends, texts, starts, first)
     data = np.empty(int(starts[-1]) + SPARE, np.uint8)
     ends = np.empty(int(first[-1]), np.int64)
-    blank = np.zeros((len(starts) - 1, 2), np.uint64)
-    done = 0
-    for coded, words, texts in pieces:
-        target = (data, starts[done:], first[done:], ends, blank[done:].view(np.uint8))
-        _decode(coded.codes, coded.first, coded.rest, coded.rest_starts, words, texts, *target)
-        done += len(texts)
+    blank = np.zeros((len(texts), 2), np.uint64)
+    target = (data, starts, first, ends, blank.view(np.uint8))
+    _decode(coded.codes, coded.first, coded.rest, coded.rest_starts, words, texts, *target)
     return Tokens(data, starts, first, ends), blank
 
 
@@ -184,7 +170,7 @@ def _add(dictionary: Dictionary, slot: np.uint64, word: np.uint64, token: Bytes)
 def _measure(
     codes: Codes, first: Ints, rest_starts: Ints, word_ends: Ints, texts: Ints, starts: Ints, begins: Ints
 ) -> None:
-    """Write where the bytes and the tokens of each text will end; where the first begins is known."""
+    """Write where the bytes and the tokens of each text will begin, and where those of the last will end."""
     for place in range(len(texts)):
         text = texts[place]
         count = first[text + 1] - first[text]

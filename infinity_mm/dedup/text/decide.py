@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 
 from infinity_mm.dedup.kernels.groups import least_agreeing
 from infinity_mm.dedup.kernels.hashing import Hashes, Ints
-from infinity_mm.dedup.kernels.normal import SPARE
 from infinity_mm.dedup.kernels.sets import Rows, Rule, place_sets
 from infinity_mm.dedup.kernels.settle import settle
-from infinity_mm.dedup.kernels.words import Coded, Piece, Words, decode
+from infinity_mm.dedup.kernels.words import Coded, Words, decode
 from infinity_mm.dedup.text.meet import SKETCHES
 from infinity_mm.dedup.text.plan import Plan
-from infinity_mm.dedup.text.sign import shingle_sets
+from infinity_mm.dedup.text.sign import Sets, shingle_sets
 from infinity_mm.dedup.text.spill import column, flat, notes_of, numbers, reading, words, write_table
 
 #: Keep order within a component: lower priority, then smaller id.
 _ORDER = [("component", "ascending"), ("priority", "ascending"), ("id", "ascending")]
-#: Texts that are decoded together, at least, if there are as many.
+#: Texts that are decoded together at most.
 _TOGETHER = 1 << 11
 
 
@@ -39,16 +38,16 @@ def settle_part(plan: Plan, part: int) -> None:
     components = reading(plan.spill.at("components", 0)).read_all()
     begin, end = np.searchsorted(numbers(components, "part"), [part, part + 1])
     members = components.slice(begin, end - begin)
-    pieces: list[Piece] = []
     named: list[pa.RecordBatch] = []
-    for piece, columns in _pieces(plan, numbers(members, "row")):
-        pieces.append(piece)
+    sets: list[Sets] = []
+    for columns, compared in _texts(plan, numbers(members, "row")):
         named.append(columns)
+        sets.append(compared)
     table = pa.Table.from_batches(named, schema=_schema(plan))
     table = table.append_column("row", members.column("row")).append_column("component", members.column("component"))
     order = pc.sort_indices(table, sort_keys=_ORDER)
     table = table.take(order)
-    digests, shingles, starts = _sets(plan, pieces, flat(order).astype(np.int64))
+    digests, shingles, starts = _ordered(sets, flat(order).astype(np.int64))
     component = numbers(table, "component")
     edges = np.flatnonzero(np.concatenate([[True], component[1:] != component[:-1], [True]])) if len(table) else [0]
     rule = Rule(plan.params.threshold, least_agreeing(plan.params.threshold))
@@ -62,31 +61,30 @@ def _schema(plan: Plan) -> pa.Schema:
     return pa.schema([*sketches, pa.field("priority", pa.int64()), pa.field("id", plan.units[0].ids)])
 
 
-def _pieces(plan: Plan, rows: Ints) -> Iterator[tuple[Piece, pa.RecordBatch]]:
-    """Yield rows, numbered through the whole input and ascending, by batches of ``texts``."""
+def _texts(plan: Plan, rows: Ints) -> Iterator[tuple[pa.RecordBatch, Sets]]:
+    """Yield rows, numbered through the whole input and ascending, a few thousand at a time."""
     for unit in plan.units:
         begin, end = np.searchsorted(rows, [unit.first, unit.first + unit.rows])
         if begin == end:
             continue
+        # Files are mapped for as long as a reader lives, and what is mapped counts as memory: one unit at a time.
         dictionary = _dictionary(plan, unit.number)
         texts = reading(plan.spill.at("texts", unit.number))
         first = unit.first
         for number in range(texts.num_record_batches):
             batch = texts.get_batch(number)
             begin, end = np.searchsorted(rows, [first, first + len(batch)])
-            places = rows[begin:end] - first
-            yield (
-                Piece(_coded(batch), dictionary, places),
-                batch.select(_schema(plan).names).take(column(places)),
-            )
+            for low in range(begin, end, _TOGETHER):
+                places = rows[low : min(end, low + _TOGETHER)] - first
+                sets = shingle_sets(*decode(_coded(batch), dictionary, places), plan.params)
+                yield batch.select(_schema(plan).names).take(column(places)), sets
             first += len(batch)
 
 
 def _dictionary(plan: Plan, unit: int) -> Words:
     found = reading(plan.spill.at("words", unit)).get_batch(0).column("word")
-    data = np.frombuffer(found.buffers()[2] or b"", np.uint8)
     ends = np.frombuffer(found.buffers()[1], np.int64)[: len(found) + 1]
-    return Words(np.concatenate([data[: ends[-1]], np.zeros(SPARE, np.uint8)]), ends)
+    return Words(np.frombuffer(found.buffers()[2], np.uint8), ends)
 
 
 def _coded(batch: pa.RecordBatch) -> Coded:
@@ -96,9 +94,8 @@ def _coded(batch: pa.RecordBatch) -> Coded:
     return Coded(flat(codes.values), flat(codes.offsets), kept, starts)
 
 
-def _sets(plan: Plan, pieces: list[Piece], order: Ints) -> tuple[Hashes, Hashes, Ints]:
-    """Return digests and shingle sets of the texts of all pieces, in the given order, and where each set begins."""
-    found = [shingle_sets(*decode(some), plan.params) for some in _runs(pieces)]
+def _ordered(found: list[Sets], order: Ints) -> tuple[Hashes, Hashes, Ints]:
+    """Return digests and shingle sets in the given order, and where each set begins; empties the list."""
     sizes = np.concatenate([np.zeros(0, np.int64), *(np.diff(some.starts) for some in found)])
     begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[order])])
     places = np.empty(len(order), np.int64)
@@ -111,19 +108,6 @@ def _sets(plan: Plan, pieces: list[Piece], order: Ints) -> tuple[Hashes, Hashes,
         place_sets(some.shingles, some.starts, places[done : done + len(some.digests)], shingles)
         done += len(some.digests)
     return digests, shingles, begins
-
-
-def _runs(pieces: list[Piece]) -> Iterator[list[Piece]]:
-    """Yield pieces together that have `_TOGETHER` texts or more, without being many."""
-    run: list[Piece] = []
-    for piece in pieces:
-        for begin in range(0, len(piece.texts), _TOGETHER):
-            run.append(piece._replace(texts=piece.texts[begin : begin + _TOGETHER]))
-            if sum(len(some.texts) for some in run) >= _TOGETHER:
-                yield run
-                run = []
-    if run:
-        yield run
 
 
 def _write(plan: Plan, part: int, table: pa.Table, winners: Ints, similarities: NDArray[np.float64]) -> None:

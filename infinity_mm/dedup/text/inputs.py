@@ -17,8 +17,10 @@ from infinity_mm.nearest import nearest
 
 #: Rows of a unit, at least, unless its file ends; a row group is never cut.
 UNIT_ROWS = 1 << 16
-#: Rows that are in memory at a time, for each worker.
-BATCH_ROWS = 2048
+#: Rows, and bytes, that are in memory at a time for each worker, at most. Fewer rows cost more: what a step needs
+#: beside them, tables of some hundred KB, has left the processor's cache when its turn comes again.
+BATCH_ROWS = 4096
+BATCH_BYTES = 8 << 20
 _GLOB = "*?["
 
 
@@ -149,7 +151,7 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the columns of a unit in batches of `BATCH_ROWS` rows, texts and string ids as large_string.
+    """Yield the columns of a unit in batches, texts and string ids as large_string.
 
     Raises `StoreError` where the file is damaged or gone, `JobError` where it changed since it was cut.
     """
@@ -157,15 +159,22 @@ def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     try:
         # Without these two options a whole row group is decoded before its first row can be had.
         with unit.file.open_input() as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 16) as parquet:
-            for batch in parquet.iter_batches(
-                BATCH_ROWS, list(unit.row_groups), columns=list(names), use_threads=False
-            ):
+            rows = _batch_rows(unit, parquet.metadata, names)
+            for batch in parquet.iter_batches(rows, list(unit.row_groups), columns=list(names), use_threads=False):
                 seen += len(batch)
                 yield _usable(batch.select(names))
     except (OSError, pa.ArrowInvalid) as error:
         raise StoreError(f"cannot read {unit.file}: {error}; mend or remove that file, then run again") from error
     if seen != unit.rows:
         raise JobError(f"{unit.file} changed while it was read: run again when nothing writes to the input")
+
+
+def _batch_rows(unit: Unit, metadata: pq.FileMetaData, names: Sequence[str]) -> int:
+    groups = [metadata.row_group(group) for group in unit.row_groups]
+    columns = [group.column(place) for group in groups for place in range(group.num_columns)]
+    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema in names)
+    fitting: int = BATCH_BYTES * unit.rows // max(size, 1)
+    return max(1, min(BATCH_ROWS, fitting))
 
 
 def _usable(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from infinity_mm.dedup.kernels import forest, groups
 from infinity_mm.dedup.kernels.hashing import Ints
 from infinity_mm.dedup.kernels.keys import SKETCH_WORDS, by_partition
+from infinity_mm.dedup.kernels.normal import SPARE
 from infinity_mm.dedup.kernels.words import Dictionary, empty_dictionary
 from infinity_mm.dedup.text.identity import identity_hashes
 from infinity_mm.dedup.text.inputs import Unit, read
@@ -85,12 +86,16 @@ def sign_unit(plan: Plan, unit: Unit) -> None:
             nulls += sum(part.nulls for part in parts)
             shingles += sum(part.signed.shingles for part in parts)
             rows += sum(len(part.ids) for part in parts)
-        ends = dictionary.ends[: int(dictionary.size[0]) + 1]
-        entries = pa.LargeBinaryArray.from_buffers(
-            pa.large_binary(), len(ends) - 1, [None, pa.py_buffer(ends), pa.py_buffer(dictionary.data[: ends[-1]])]
-        )
-        table = pa.Table.from_arrays([entries], schema=WORDS)
-        write_table(plan.spill.at("words", unit.number), table, {"nulls": nulls, "shingles": shingles})
+        notes = {"nulls": nulls, "shingles": shingles}
+        write_table(plan.spill.at("words", unit.number), pa.table([_words(dictionary)], schema=WORDS), notes)
+
+
+def _words(dictionary: Dictionary) -> pa.Array:
+    """Return the words by number, and behind them one of eight bytes: see `infinity_mm.dedup.kernels.words.Words`."""
+    size = int(dictionary.size[0])
+    ends = np.append(dictionary.ends[: size + 1], dictionary.ends[size] + SPARE)
+    data = dictionary.data[: ends[-1]]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), size + 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
 
 
 def _signed(plan: Plan, unit: Unit, dictionary: Dictionary) -> Iterator[_Part]:
