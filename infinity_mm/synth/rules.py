@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-from infinity_mm.filters.language import UNDETERMINED, detect
+from infinity_mm.language import UNDETERMINED, detect
 from infinity_mm.synth import step3_generate
 from infinity_mm.synth.params import RuleParams
 from infinity_mm.synth.prompts import load_prompt
