@@ -8,6 +8,8 @@
 #   make lock         regenerate requirements/*.lock (needs uv)
 
 PYTHON ?= python3
+# Test files run at a time: most of their time is waiting for Ray and engines to start.
+TEST_JOBS ?= 2
 BIN := .venv/bin
 INPUT := runs/quickstart-input
 WORK := runs/quickstart
@@ -31,10 +33,10 @@ quickstart: setup
 	@$(BIN)/python -m infinity_mm.demo check $(INPUT) $(WORK)
 
 test: setup-dev
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-fast: setup-dev
-	@$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 check: setup-dev
 	@$(BIN)/ruff format --check .

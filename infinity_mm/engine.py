@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import ray
 from ray import exceptions as ray_errors
 
-from infinity_mm.errors import EngineError, InfinityMMError, ModelError, StageError
+from infinity_mm.errors import EngineDiedError, EngineError, InfinityMMError, StageError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -139,22 +139,32 @@ class Engine:
         """Like `map`, on `actors` long-lived workers, each built once as ``build(spec)``.
 
         Actors start one after the other: engines that load at the same time can exhaust memory that
-        each alone would not. Raises `ModelError` when an actor dies.
+        each alone would not. An actor whose process dies is replaced, and its unfinished tasks are sent
+        again. Raises `ModelError` when `WORKER_DEATHS` actors die and no task is finished in between.
         """
-        host = ray.remote(_Host).options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)
-        pool = []
+        pool = _Pool(stage, build, spec, resources)
+        waiting: dict[Any, tuple[int, Any]] = {}
+        todo = list(range(len(tasks)))[::-1]
         try:
-            for _ in range(max(1, min(actors, len(tasks)))):
-                actor = host.remote(build, spec)
-                _get(stage, actor.ready.remote(), "start-up")
-                pool.append(actor)
-            turn = iter(range(len(tasks)))
-            yield from self._drain(
-                stage, tasks, lambda task: pool[next(turn) % len(pool)].handle.remote(task), ahead=2 * len(pool)
-            )
+            pool.fill(max(1, min(actors, len(tasks))))
+            while todo or waiting:
+                while todo and len(waiting) < 2 * pool.size:
+                    index, actor = todo.pop(), pool.next()
+                    waiting[actor.handle.remote(tasks[index])] = index, actor
+                (reference,), _ = ray.wait(list(waiting), num_returns=1)
+                index, actor = waiting.pop(reference)
+                try:
+                    result = _get(stage, reference, tasks[index])
+                except EngineDiedError as error:
+                    pool.replace(actor, error)
+                    todo.append(index)
+                else:
+                    pool.deaths = 0
+                    yield index, result
         finally:
-            for actor in pool:
-                ray.kill(actor)
+            for reference in waiting:
+                ray.cancel(reference, force=False)
+            pool.close()
 
     def _drain(
         self, stage: str, tasks: Sequence[T], submit: Callable[[T], Any], ahead: int
@@ -173,6 +183,53 @@ class Engine:
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=False)
+
+
+class _Pool:
+    """The actors of one pass, in turn; one that died is replaced."""
+
+    def __init__(self, stage: str, build: Callable[[Any], Worker], spec: Any, resources: Resources) -> None:
+        self._stage, self._build, self._spec = stage, build, spec
+        self._host = ray.remote(_Host).options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)
+        self._actors: list[Any] = []
+        self._turn = 0
+        #: Actors that died since a task was finished.
+        self.deaths = 0
+
+    @property
+    def size(self) -> int:
+        return len(self._actors)
+
+    def fill(self, size: int) -> None:
+        while len(self._actors) < size:
+            self._actors.append(self._start())
+
+    def next(self) -> Any:
+        self._turn += 1
+        return self._actors[self._turn % len(self._actors)]
+
+    def replace(self, actor: Any, error: EngineDiedError) -> None:
+        """Put a new actor in the place of a dead one, which each of its tasks reports; raise when too many died."""
+        if actor not in self._actors:
+            return
+        self.deaths += 1
+        if self.deaths >= WORKER_DEATHS:
+            raise error
+        ray.kill(actor)
+        self._actors[self._actors.index(actor)] = self._start()
+
+    def close(self) -> None:
+        for actor in self._actors:
+            ray.kill(actor)
+
+    def _start(self) -> Any:
+        actor = self._host.remote(self._build, self._spec)
+        try:
+            _get(self._stage, actor.ready.remote(), "start-up")
+        except InfinityMMError:
+            ray.kill(actor)
+            raise
+        return actor
 
 
 def _check_reachable(address: str) -> None:
@@ -196,7 +253,7 @@ def _get(stage: str, reference: Any, task: object) -> Any:
             raise type(cause)(f"{cause}") from error
         raise StageError(f"stage {stage!r} failed on {task}: {type(cause).__name__}: {cause}\n{error}") from error
     except ray_errors.RayActorError as error:
-        raise ModelError(
+        raise EngineDiedError(
             f"stage {stage!r}: the model's process died ({error.__class__.__name__}) on {_short(task)}. "
             "Finished partitions are kept: run the same command again to go on. If it dies again, give it more "
             "memory, a smaller `synth.model.max_model_len`, or another `synth.model.engine`."

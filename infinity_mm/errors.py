@@ -13,6 +13,7 @@ each to an exit status::
         ├── StoreError            the work folder could not be read or written
         ├── EngineError           Ray, or a worker, failed
         └── ModelError            the model engine is missing, failed to load, or died
+            └── EngineDiedError       it died at work; a new one may live
 """
 
 
@@ -54,3 +55,7 @@ class EngineError(JobError):
 
 class ModelError(JobError):
     """The vision-language engine is missing, could not load its model, or died."""
+
+
+class EngineDiedError(ModelError):
+    """A vision-language engine died while requests were in work; a new engine may answer them."""

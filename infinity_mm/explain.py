@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from infinity_mm.errors import UsageError
 from infinity_mm.frozen import Frozen
+from infinity_mm.pipeline.merging import STAGE as MERGE
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.schema import RECORD_COLUMNS
 from infinity_mm.store import Store
@@ -38,6 +39,10 @@ class Life(Frozen):
     attributes: dict[str, dict[str, Any]]
     #: The row that was kept instead, for duplicates.
     winner: dict[str, Any] | None
+    #: Of a kept row: removed rows whose questions are in its conversation, with `id` and `turn`, the first of theirs.
+    merged: list[dict[str, Any]]
+    #: The conversation as it is exported, where others were merged into the record's own.
+    messages: list[dict[str, str]] | None
     #: Synthetic rows generated from this one: their ids.
     children: list[str]
     places: list[Place]
@@ -53,9 +58,12 @@ def explain(store: Store, identity: str) -> Life:
     record = _row_of(store, f"records/{source}", number, row["id"], RECORD_COLUMNS)
     lost = _row_of(store, f"quarantine/{source}", number, row["id"], None)
     attributes = {}
+    merged: dict[str, Any] = {}
     for stage in store.at("attributes").folders():
         values = _row_of(store, f"attributes/{stage}/{source}", number, row["id"], None)
         if values is not None:
+            if stage == MERGE:
+                merged = {key: values.pop(key) for key in ("merged", "messages")}
             attributes[stage] = {key: _short(value) for key, value in values.items() if key != "id"}
     winner = _find(store, row["winner"])[1] if row["winner"] else None
     return Life(
@@ -64,6 +72,8 @@ def explain(store: Store, identity: str) -> Life:
         raw=lost["raw"] if lost else None,
         attributes=attributes,
         winner=winner,
+        merged=merged.get("merged", []),
+        messages=merged.get("messages"),
         children=_children(store, row["id"]),
         places=_places(store, row["id"]),
     )

@@ -59,6 +59,8 @@ DECODE_ERRORS: tuple[type[Exception], ...] = (
 _HASH_SIDE = 8
 _HASH_INPUT_SIDE = 32
 _THUMB_SIDE = 16
+#: Luma levels to either side of the most frequent one that count as the same tone.
+_TONE = 2
 _STRIP = 32
 _INT32_MAX = 2**31 - 1
 _VALUES = np.arange(256, dtype=np.int64)
@@ -101,6 +103,8 @@ class ImageFacts:
     phash: int
     #: Standard deviation of the luma, 0 to 127.5; 0 for a blank picture.
     luma_std: float
+    #: Share of the pixels in the most frequent tone, 0 to 1: that of pages, charts and drawings is large.
+    flat: float
     #: 16 x 16 luma, uint8, row by row: 256 bytes.
     thumb: bytes = field(repr=False)
 
@@ -143,6 +147,7 @@ def measure_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
     except DECODE_ERRORS as error:
         return ImageFault("undecodable_image", f"{type(error).__name__}: {error}"[:300])
     luma = rgb.convert("L")
+    tones = luma.histogram()
     return ImageFacts(
         width=rgb.width,
         height=rgb.height,
@@ -153,7 +158,8 @@ def measure_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
         sha256=hashlib.sha256(data).hexdigest(),
         pixel_sha256=pixel_sha256(rgb),
         phash=phash(luma),
-        luma_std=luma_spread(luma.histogram()),
+        luma_std=luma_spread(tones),
+        flat=flat_share(tones),
         thumb=luma.resize((_THUMB_SIDE, _THUMB_SIDE), Image.Resampling.BOX).tobytes(),
     )
 
@@ -220,3 +226,9 @@ def luma_spread(histogram: list[int]) -> float:
     bins = np.array(histogram, np.int64)
     count, total, squares = int(bins.sum()), int(bins @ _VALUES), int(bins @ _SQUARES)
     return float((count * squares - total * total) ** 0.5 / count)  # of Python integers: 64 bits are too few here
+
+
+def flat_share(histogram: list[int]) -> float:
+    """Return the share of a 256-bin histogram that lies within two levels of its first highest bin, 0 to 1."""
+    top = histogram.index(max(histogram))
+    return sum(histogram[max(top - _TONE, 0) : top + _TONE + 1]) / sum(histogram)

@@ -9,6 +9,7 @@ from pydantic import Field
 from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
+from infinity_mm.synth.judge_quality import JudgeReport
 
 
 class StageReport(Frozen):
@@ -34,6 +35,42 @@ class ExportReport(Frozen):
     current: bool = True
 
 
+class StepCalls(Frozen):
+    """What one step of the synthesis asked, over all partitions as they were made."""
+
+    #: Calls to the model, retries included, and the questions that they were made for.
+    calls: int
+    answers: int
+    #: Questions whose answer was there before: in the generation cache, or asked by another attempt.
+    cached: int
+    #: Of the calls that were made; and of the answers that were there, the words alone.
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+class StepYields(Frozen):
+    """One instruction type in one step."""
+
+    came: int
+    went_on: int
+
+
+class TypeYields(Frozen):
+    """One instruction type through the steps."""
+
+    kept: int
+    dropped: int
+    quarantined: int
+    #: step -> attempts of this type that came in and went on.
+    steps: dict[str, StepYields]
+    #: ``step.reason`` -> attempts.
+    reasons: dict[str, int]
+    #: Of all calls made for attempts of this type, but for the tags, which a picture's attempts share.
+    prompt_tokens: int
+    completion_tokens: int
+
+
 class SynthesisReport(Frozen):
     """What the synthesis did, and with which engine."""
 
@@ -47,9 +84,22 @@ class SynthesisReport(Frozen):
     random_weights: bool
     #: step -> {"in": n, "out": n, "<reason>": n}.
     yields: dict[str, dict[str, int]]
+    #: instruction type -> what became of the attempts that got it.
+    types: dict[str, TypeYields] = Field(default_factory=dict)
+    #: How well the judge tells right from wrong; None where the recipe measures nothing.
+    judge: JudgeReport | None = None
+    #: Step -> calls that were made, answers that were in the cache.
+    calls: dict[str, StepCalls] = Field(default_factory=dict)
+    #: Step -> [name and version, SHA-256] of its prompt file.
+    prompts: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    #: "writer" and "judge" -> model, revision and picture size; see `infinity_mm.synth.cache.key`.
+    models: dict[str, str] = Field(default_factory=dict)
+    #: The instruction types that `synth --only` was limited to; None where all were made.
+    only: tuple[str, ...] | None = None
     prompt_tokens: int
     completion_tokens: int
-    #: Seconds that the engine spent on these generations when they were made; its start is not in them.
+    #: Seconds that the engine spent on the partitions when they were made, its start included in the first; words from
+    #: the cache cost none.
     engine_seconds: float
     #: GPUs that the engine holds (generator and judge); 0 on a CPU or behind an endpoint.
     gpus: float
@@ -94,7 +144,7 @@ class Manifest(Frozen):
     """
 
     #: The command that wrote it.
-    command: Literal["run", "ingest"] = "run"
+    command: Literal["run", "ingest", "synth"] = "run"
     name: str
     #: Recipe with every default filled in.
     recipe: dict[str, Any]

@@ -36,6 +36,7 @@ from infinity_mm.sources.catalogue import names as source_names
 from infinity_mm.sources.options import with_options
 from infinity_mm.sources.own.check import check
 from infinity_mm.sources.own.spec import OwnSpec, build
+from infinity_mm.synth.located import located as located_synth
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.takedown import TakedownFile, located
 
@@ -207,6 +208,11 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         ({key: value for key, value in use.items() if key != "root"} for use in tree["sources"]),
         key=lambda use: str(use["name"]),
     )
+    if recipe.synth is not None:
+        tree["synth"].pop("cache")
+        tree["synth"]["prompts"] = {step: use["text"] for step, use in tree["synth"]["prompts"].items()}
+        for holder, key in ((tree["synth"], "seeds"), (tree["synth"]["offer"], "mapping")):
+            holder[key] = None if holder[key] is None else holder[key]["text"]
     tree["takedown"] = sorted(use["digest"] for use in tree["takedown"])
     return fingerprint(tree)
 
@@ -239,7 +245,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     base = path.resolve().parent
     takedown = tuple(located(use, Location.of(use.file, base=base)) for use in recipe.takedown)
     index = _check_index(path, recipe.decontaminate)
-    return recipe.model_copy(update={"sources": sources, "takedown": takedown, "decontaminate": index})
+    synth = None if recipe.synth is None else _located_synth(path, recipe.synth)
+    return recipe.model_copy(update={"sources": sources, "takedown": takedown, "decontaminate": index, "synth": synth})
 
 
 def _override(tree: dict[str, Any], text: str) -> None:
@@ -321,6 +328,13 @@ def _check_index(path: Path, params: DecontamParams | None) -> DecontamParams | 
             "index, or write the digest of this one"
         )
     return params.model_copy(update={"index": index.uri, "digest": digest})
+
+
+def _located_synth(path: Path, params: SynthParams) -> SynthParams:
+    try:
+        return located_synth(params, path.resolve().parent)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
 
 
 def _check_filters(path: Path, recipe: Recipe) -> None:

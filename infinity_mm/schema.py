@@ -79,6 +79,7 @@ INGEST_ATTRIBUTES = pa.schema(
         pa.field("pixel_sha256", pa.list_(pa.string()), nullable=False),  # of the RGB pixels and the size
         pa.field("phash", pa.list_(pa.uint64()), nullable=False),
         pa.field("luma_std", pa.list_(pa.float32()), nullable=False),  # 0 to 127.5
+        pa.field("flat", pa.list_(pa.float32()), nullable=False),  # share of pixels in the most frequent tone, 0 to 1
         pa.field("thumb", pa.list_(pa.binary()), nullable=False),  # 16 x 16 luma, uint8, row by row
     ]
 )

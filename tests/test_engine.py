@@ -34,6 +34,20 @@ class Adder:
         return self._amount + task
 
 
+class Mortal:
+    """Dies once on each negative task, which leaves a mark in a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __call__(self, task: int) -> int:
+        mark = os.path.join(self._folder, str(task))
+        if task < 0 and not os.path.exists(mark):
+            with open(mark, "w"):
+                os._exit(1)
+        return task
+
+
 class Unloadable:
     def __init__(self, spec: str) -> None:
         raise ModelError(f"model {spec} cannot be loaded; name another")
@@ -69,6 +83,11 @@ def test_actors_are_built_once_and_a_dead_one_is_a_model_error(engine):
     assert sorted(engine.map_actors("add", Adder, 5, [1, 2, 3], Resources(), 2)) == [(0, 6), (1, 7), (2, 8)]
     with pytest.raises(ModelError, match=r"the model's process died.*run the same command again"):
         list(engine.map_actors("add", Adder, 5, [1, -1], Resources()))
+
+
+def test_a_dead_actor_is_replaced_and_its_tasks_are_sent_again(engine, tmp_path):
+    done = engine.map_actors("mortal", Mortal, str(tmp_path), [1, -1, 2, -2, 3], Resources(), 1)
+    assert sorted(done) == [(0, 1), (1, -1), (2, 2), (3, -2), (4, 3)]
 
 
 def test_a_model_that_cannot_load_says_why(engine):

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 _BUILD = """Add one evaluation set to an index that holds hashes, and neither pictures nor words.
 
 Reads Parquet, VLMEvalKit's .tsv with pictures as base64, .csv, JSON, JSON Lines, tars of samples, or a folder of
-pictures. Columns are known for MMBench, MMStar, MMMU, MathVista, HallusionBench, AI2D, OCRBench, MM-Vet, ChartQA,
-DocVQA, InfographicVQA, TextVQA, VQAv2, OK-VQA and COCO's Karpathy split (coco_karpathy), also under names such as
-mmbench_dev_en. Run a stopped command again and it goes on; the same name again replaces that set.
+pictures. Columns and folders are known for MMBench, MMStar, MMMU, MathVista, HallusionBench, AI2D, OCRBench, MM-Vet,
+ChartQA, DocVQA, InfographicVQA, TextVQA, VQAv2, OK-VQA, ScienceQA (its test problems) and COCO's Karpathy split
+(coco_karpathy, its test pictures), also under names such as mmbench_dev_en. Of these, files of training data beside
+others are left out. Run a stopped command again and it goes on; the same name again replaces that set.
 
 \b
 Example:

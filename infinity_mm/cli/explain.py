@@ -37,6 +37,7 @@ def explain(work: str, identity: str, as_json: bool) -> None:
 
 
 def _show(out: Console, life: Life) -> None:
+    from infinity_mm.dedup.merge import MERGED
     from infinity_mm.ledger import JOINED_ELSEWHERE
 
     row = life.ledger
@@ -47,12 +48,18 @@ def _show(out: Console, life: Life) -> None:
     if row["detail"]:
         lines.append(f"  decided by  {row['detail']}")
     if life.winner:
-        verb = "part of" if row["reason"] == JOINED_ELSEWHERE else "lost to"
-        lines.append(f"  {verb}     {life.winner['id']}  ({life.winner['source']}: {life.winner['source_ref']})")
+        verb = {JOINED_ELSEWHERE: "part of", MERGED: "merged into"}.get(row["reason"], "lost to")
+        lines.append(f"  {verb:<11} {life.winner['id']}  ({life.winner['source']}: {life.winner['source_ref']})")
     if life.raw:
         lines += ["  raw row", f"    {life.raw[:600]}"]
     if life.record:
         lines += _record_lines(life.record)
+    for one in life.merged:
+        told = f"from turn {one['turn']}" if one["turn"] else "all said already"
+        lines.append(f"  holds       {one['id']}  {told}")
+    if life.messages:
+        lines.append("  exported as")
+        lines += [f"    {m['role']:<9} {_clip(m['content'], 300)}" for m in life.messages]
     for stage, values in life.attributes.items():
         shown = ", ".join(f"{key}={_clip(value)}" for key, value in values.items() if value not in (None, []))
         lines.append(f"  {stage:<11} {shown or 'nothing to say'}")

@@ -23,9 +23,11 @@ COMMANDS = {
     "status": "infinity_mm.cli.status",
     "explain": "infinity_mm.cli.explain",
     "export": "infinity_mm.cli.export",
+    "synth": "infinity_mm.cli.synth",
     "validate": "infinity_mm.cli.validate",
     "dedup": "infinity_mm.cli.dedup",
     "decontaminate": "infinity_mm.cli.decontaminate",
+    "mapping": "infinity_mm.cli.mapping",
     "schemas": "infinity_mm.cli.schemas",
     "doctor": "infinity_mm.cli.doctor",
 }

@@ -9,6 +9,8 @@ from rich.table import Table
 from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.fs import Location
 from infinity_mm.manifest import DownloadReport, Manifest
+from infinity_mm.synth.judge_quality import ALTERED, JudgeReport
+from infinity_mm.synth.probe import AS_WRITTEN
 
 
 def books_table(manifest: Manifest) -> Table:
@@ -65,6 +67,18 @@ def leakage_lines(report: LeakageReport) -> Iterator[str]:
         yield f"leakage: none of {', '.join(report.benchmarks)}"
 
 
+def judge_lines(report: JudgeReport) -> Iterator[str]:
+    """Yield how often the judge passes right rows and altered ones, and what to mind."""
+    right, wrong = report.overall(AS_WRITTEN), report.overall(ALTERED)
+    if right is not None and wrong is not None:
+        shares = (
+            f"{one.passed.passed} of {one.passed.of} ({one.passed.low:.0%} to {one.passed.high:.0%})"
+            for one in (right, wrong)
+        )
+        yield f"judge {report.model}: passes {next(shares)} rows as written, {next(shares)} altered ones"
+    yield from (f"warning: {line}" for line in report.warnings)
+
+
 def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
     """Yield what a person wants to know after the books."""
     for source, reason in manifest.refused.items():
@@ -75,6 +89,8 @@ def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
             "; its weights are random, so its words are noise: only structure is real" if made.random_weights else ""
         )
         yield f"synthesis: {made.engine} {made.engine_version} ran {made.model} ({made.revision}){noise}"
+        if made.judge is not None:
+            yield from judge_lines(made.judge)
     if manifest.leakage is not None:
         yield from leakage_lines(manifest.leakage)
     for export in manifest.exports:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from infinity_mm.errors import UsageError
 from infinity_mm.nearest import nearest
+from infinity_mm.sources.families.lines import KEY
 
 Role = Literal["id", "image", "question", "answer"]
 
@@ -25,10 +26,16 @@ class Benchmark:
     #: All columns named here that a file has hold pictures; of the others the first counts.
     image: tuple[str, ...]
     question: tuple[str, ...]
-    id: tuple[str, ...]
+    #: Columns that name an item, alone or several together; the first that are all there count.
+    id: tuple[str | tuple[str, ...], ...]
     answer: tuple[str, ...] = ("answer", "answers")
+    #: Where files have a column `split`: what it says of the rows that belong to the evaluation set; () for any.
+    splits: tuple[str, ...] = ()
+    #: Keys under which files that are one object keep their rows, beside the usual ones.
+    inside: tuple[str, ...] = ()
 
 
+_FIGURE = ("category", "subcategory", "set_id", "figure_id", "question_id")
 _MMMU = ("image", *(f"image_{number}" for number in range(1, 8)))
 
 KNOWN: tuple[Benchmark, ...] = (
@@ -37,9 +44,10 @@ KNOWN: tuple[Benchmark, ...] = (
     Benchmark("mmmu", "MMMU", _MMMU, ("question",), ("id", "index")),
     Benchmark("mathvista", "MathVista", ("decoded_image", "image"), ("question",), ("pid", "index")),
     Benchmark("hallusionbench", "HallusionBench", ("image", "filename"), ("question",),
-              ("index", "question_id_unique"), ("gt_answer_details", "gt_answer", "answer")),
+              ("index", _FIGURE), ("gt_answer_details", "gt_answer", "answer")),
     Benchmark("ai2d", "AI2D", ("image",), ("question",), ("index", "id")),
-    Benchmark("ocrbench", "OCRBench", ("image", "image_path"), ("question",), ("index", "id")),
+    Benchmark("ocrbench", "OCRBench", ("image", "image_path"), ("question",),
+              ("index", ("dataset_name", "id"))),
     Benchmark("mmvet", "MM-Vet", ("image", "imagename"), ("question",), ("question_id", "index", "id")),
     Benchmark("chartqa", "ChartQA", ("image", "imgname"), ("question", "query"), ("index", "id"), ("answer", "label")),
     Benchmark("docvqa", "DocVQA", ("image",), ("question",), ("questionId", "index")),
@@ -49,7 +57,8 @@ KNOWN: tuple[Benchmark, ...] = (
               ("multiple_choice_answer", "answer", "answers")),
     Benchmark("okvqa", "OK-VQA", ("image",), ("question",), ("question_id", "index")),
     Benchmark("coco_karpathy", "COCO captions, Karpathy test", ("image", "filename", "file_name"), (),
-              ("cocoid", "image_id", "id", "index"), ("caption", "sentences", "answer")),
+              ("cocoid", "image_id", "id", "index"), ("caption", "sentences", "answer"), ("test",), ("images",)),
+    Benchmark("scienceqa", "ScienceQA", ("image",), ("question",), ("index", "id"), splits=("test",)),
 )  # fmt: skip
 #: For evaluation sets that are not in the table.
 ANY = Benchmark(
@@ -70,14 +79,19 @@ class Columns:
 
     images: tuple[str, ...] = ()
     question: str | None = None
-    id: str | None = None
+    #: Those that name an item together.
+    id: tuple[str, ...] = ()
     answer: str | None = None
 
 
 def known(name: str) -> Benchmark:
-    """Return what is known of an evaluation set; a name may have a suffix: ``mmbench_dev_en`` is MMBench."""
-    plain = name.lower().replace("-", "_")
-    fitting = [one for one in KNOWN if plain == one.name or plain.startswith(f"{one.name}_")]
+    """Return what is known of an evaluation set; a name may have a suffix: ``mmbench_dev_en`` is MMBench.
+
+    Underscores and hyphens inside do not matter: ``ok-vqa`` is OK-VQA.
+    """
+    parts = name.lower().replace("-", "_").split("_")
+    beginnings = {"".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    fitting = [one for one in KNOWN if one.name.replace("_", "") in beginnings]
     return max(fitting, key=lambda one: len(one.name)) if fitting else ANY
 
 
@@ -92,7 +106,7 @@ def choose_columns(name: str, there: Collection[str], given: Mapping[Role, str |
             raise UsageError(f"--{role}-column: there is no column {column!r}; {nearest(column, sorted(there))}")
     benchmark = known(name)
 
-    def first(role: Role) -> str | None:
+    def first(role: Literal["image", "question", "answer"]) -> str | None:
         if (column := given.get(role)) is not None:
             return column
         usual: tuple[str, ...] = (*getattr(benchmark, role), *getattr(ANY, role))
@@ -107,12 +121,33 @@ def choose_columns(name: str, there: Collection[str], given: Mapping[Role, str |
             f"neither pictures nor questions found in the columns {', '.join(sorted(there))}; name them by "
             "--image-column and --question-column"
         )
-    return Columns(images, question, first("id"), first("answer"))
+    return Columns(images, question, _id_columns(benchmark, there, given.get("id")), first("answer"))
 
 
-def coco_picture(name: str, row: Mapping[str, object]) -> str | None:
-    """Return the file name of the picture of a VQAv2 or OK-VQA question as published; None for other rows."""
-    number = row.get("image_id")
-    if known(name).name not in _COCO or not str(number).isdecimal():
-        return None
-    return f"COCO_{row.get('data_subtype') or 'val2014'}_{str(number).zfill(12)}.jpg"
+def _id_columns(benchmark: Benchmark, there: Collection[str], given: str | None) -> tuple[str, ...]:
+    if given is not None:
+        return (given,)
+    groups = [(one,) if isinstance(one, str) else one for one in (*benchmark.id, *ANY.id)]
+    return next((group for group in groups if all(column in there for column in group)), ())
+
+
+def belongs(name: str, row: Mapping[str, object]) -> bool:
+    """Return whether a row is of the evaluation set: its publisher may have put the training data beside it."""
+    splits = known(name).splits
+    return not splits or row.get("split") is None or row["split"] in splits
+
+
+def picture_names(name: str, row: Mapping[str, object]) -> tuple[str, ...]:
+    """Return under which names the picture of a row may lie, where its publisher's rows do not say; () for others.
+
+    Questions of VQAv2 and OK-VQA give the number of a COCO picture, which is of one split only; problems of ScienceQA
+    a name that is the same for all, in a folder for each.
+    """
+    benchmark = known(name).name
+    number, image = row.get("image_id"), row.get("image")
+    if benchmark in _COCO and str(number).isdecimal():
+        padded = f"{str(number).zfill(12)}.jpg"
+        return (*(f"COCO_{split}_{padded}" for split in ("val2014", "test2015", "train2014")), padded)
+    if benchmark == "scienceqa" and isinstance(image, str) and row.get("split") and KEY in row:
+        return (f"{row['split']}/{row[KEY]}/{image}",)
+    return ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from infinity_mm.decontam.benchmarks import Columns, Role, choose_columns
+from infinity_mm.decontam.benchmarks import Columns, Role, choose_columns, known
 from infinity_mm.decontam.index import (
     HASHES,
     KINDS,
@@ -32,7 +32,7 @@ from infinity_mm.progress import Reporter
 from infinity_mm.store import Store, part_name
 from infinity_mm.versions import computing
 
-VERSION = 1
+VERSION = 2
 _LIBRARIES = ("pillow", "ftfy")
 
 
@@ -63,7 +63,7 @@ def build(job: BuildJob, reporter: Reporter) -> BenchmarkEntry:
     if present is not None:
         check_params(job.out, present, job.params)
     state = job.out / f"state/{job.name}"
-    inputs = find_inputs(job.input, job.image_roots, state / "prepared")
+    inputs = _inputs(job, state, reporter)
     columns = _columns(job, inputs)
     versions = computing(*_LIBRARIES)
     paths = [
@@ -102,6 +102,13 @@ def build(job: BuildJob, reporter: Reporter) -> BenchmarkEntry:
     return entry
 
 
+def _inputs(job: BuildJob, state: Location, reporter: Reporter) -> Inputs:
+    inputs = find_inputs(job.input, job.image_roots, state / "prepared", known(job.name))
+    if inputs.left_out:
+        reporter.line(f"left out     training data: {', '.join(inputs.left_out)}")
+    return inputs
+
+
 def _columns(job: BuildJob, inputs: Inputs) -> Columns:
     if any(unit.files is not None for unit in inputs.units):
         return Columns(images=(PICTURE,))
@@ -109,9 +116,9 @@ def _columns(job: BuildJob, inputs: Inputs) -> Columns:
 
 
 def _named(columns: Columns) -> dict[str, str]:
-    named = {"question": columns.question, "id": columns.id, "answer": columns.answer}
-    found = {column: role for role, column in named.items() if column is not None}
-    return {**dict.fromkeys(columns.images, "image"), **found}
+    question, answer = ([] if column is None else [column] for column in (columns.question, columns.answer))
+    roles = {"image": columns.images, "question": question, "id": columns.id, "answer": answer}
+    return {column: role for role, found in roles.items() for column in found}
 
 
 def _about(job: BuildJob, columns: Columns) -> list[object]:

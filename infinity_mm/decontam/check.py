@@ -147,12 +147,12 @@ def _columns(job: CheckJob, inputs: Inputs) -> tuple[Columns, tuple[str, ...]]:
             "and --text-column"
         )
     key = job.id_column or next((name for name in ANY.id if name in there), None)
-    return Columns(images=() if image is None else (image,), id=key), texts
+    return Columns(images=() if image is None else (image,), id=(key,) if isinstance(key, str) else ()), texts
 
 
 def _facts_path(plan: _Plan, unit: Unit) -> str:
     images = plan.images.model_dump(mode="json", include={"decode", "max_flat", "min_luma_std"})
-    columns = [list(plan.columns.images), plan.columns.id, list(plan.inputs.image_roots)]
+    columns = [list(plan.columns.images), list(plan.columns.id), list(plan.inputs.image_roots)]
     name = fingerprint(["facts", VERSION], images, columns, list(unit.digest), ImageLimits(), computing("pillow"))
     return f"state/facts/{part_name(unit.number, name)}"
 
@@ -239,7 +239,7 @@ def _write(plan: _Plan, store: Store, facts: Sequence[str], found: Sequence[str]
         "benchmarks": {name: leak.model_dump() for name, leak in leakage.benchmarks.items()},
         "template_questions": len(generic),
         "unreadable": dict(sorted(faults.items())),
-        "columns": {"image": list(plan.columns.images), "text": list(plan.texts), "id": plan.columns.id},
+        "columns": {"image": list(plan.columns.images), "text": list(plan.texts), "id": list(plan.columns.id)},
         "index": {"digest": plan.lookup.digest, "benchmarks": list(plan.lookup.benchmarks)},
         "parameters": {**params.model_dump(mode="json"), "decode": plan.images.decode},
         "input": plan.job.input,

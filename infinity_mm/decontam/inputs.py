@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -14,14 +15,14 @@ from typing import Any
 import pyarrow as pa
 
 from infinity_mm.decontam import tables
-from infinity_mm.decontam.benchmarks import ANY, KNOWN
+from infinity_mm.decontam.benchmarks import ANY, KNOWN, Benchmark
 from infinity_mm.dedup.image import inputs as pictures
 from infinity_mm.errors import StoreError, UsageError
 from infinity_mm.fs import ASIDE, Location
 from infinity_mm.sources.base import ImageRef, Quarantine, Split
-from infinity_mm.sources.families.rowfiles import content_digest
+from infinity_mm.sources.families.rowfiles import RowFiles, content_digest
 from infinity_mm.sources.images import ImageStore
-from infinity_mm.sources.own.rows import NO_ROWS, OwnRows
+from infinity_mm.sources.own.rows import INSIDE, NO_ROWS, OwnRows
 from infinity_mm.sources.pictures import read_images
 
 #: Rows of a unit, about.
@@ -33,9 +34,14 @@ _ROWS = (".parquet", ".json", ".jsonl", ".ndjson", ".jsonl.gz", ".tar")
 _PEEKED_FILES, _PEEKED_ROWS = 8, 8
 #: Endings of pictures that rows name without.
 _ENDINGS = (".jpg", ".png", ".jpeg")
-_KEYS = tuple({column for one in (*KNOWN, ANY) for column in (*one.image, *one.question, *one.id)})
+#: What groups of columns name together is too common to tell a row from a file of rows.
+_KEYS = tuple(
+    {column for one in (*KNOWN, ANY) for column in (*one.image, *one.question, *one.id) if isinstance(column, str)}
+)
+#: Files of training data, as the hub and publishers name them beside the evaluation set.
+_TRAINING = re.compile(r"(^|[-_.])(train|restval)([-_.]|$)", re.IGNORECASE)
 #: Keys of a turn, or of a part of one, that hold text.
-_SAID = ("content", "value", "text", "question", "answer", "user", "assistant")
+_SAID = ("content", "value", "text", "question", "answer", "user", "assistant", "raw")
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Inputs:
     files: tuple[tuple[str, str], ...]
     #: Folders, zips or tars of pictures, relative to the root.
     image_roots: tuple[str, ...]
+    #: Files of training data beside those of an evaluation set, which are not read.
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,12 +81,12 @@ class Row:
     fault: str | None = None
 
 
-def find_inputs(pattern: str, image_roots: Sequence[str], prepare_to: Location) -> Inputs:
+def find_inputs(pattern: str, image_roots: Sequence[str], prepare_to: Location, benchmark: Benchmark = ANY) -> Inputs:
     """Return the units of a file, folder or glob (each may be a URI).
 
     Files of rows count where there are any (Parquet, JSON, JSON Lines, ``.tsv``, ``.csv``, tars of samples), pictures
-    alone where not. Formats that cannot be cut are rewritten below `prepare_to`. Raises `UsageError` where nothing
-    fits.
+    alone where not. Of a `benchmark`, files of training data beside others are left out. Formats that cannot be cut
+    are rewritten below `prepare_to`. Raises `UsageError` where nothing fits.
     """
     root, names = pictures.list_files(pattern)
     bases = {name: posixpath.basename(name) for name in sorted(names)}
@@ -93,9 +101,12 @@ def find_inputs(pattern: str, image_roots: Sequence[str], prepare_to: Location) 
         found, _ = pictures.find_units(pattern, pictures.Columns())
         units = tuple(Unit(unit.number, _listing(unit), files=unit) for unit in found)
         return Inputs(root, units, (), ())
-    units, files = _row_units(root, rows, prepare_to)
+    chosen = [name for name in rows if not _TRAINING.search(bases[name])] if benchmark is not ANY else rows
+    chosen = chosen or rows
+    units, files = _row_units(root, chosen, prepare_to, benchmark.inside)
     local = [os.path.relpath(place, root.path) if os.path.isabs(place) else place for place in image_roots]
-    return Inputs(root, units, files, (*local, "", "images"))
+    left_out = tuple(name for name in rows if name not in chosen)
+    return Inputs(root, units, files, (*local, "", "images"), left_out)
 
 
 def _listing(unit: pictures.Unit) -> tuple[str, ...]:
@@ -103,9 +114,10 @@ def _listing(unit: pictures.Unit) -> tuple[str, ...]:
 
 
 def _row_units(
-    root: Location, names: Sequence[str], prepare_to: Location
+    root: Location, names: Sequence[str], prepare_to: Location, inside: tuple[str, ...]
 ) -> tuple[tuple[Unit, ...], tuple[tuple[str, str], ...]]:
-    reader = OwnRows(suffixes=_ROWS, known=_KEYS)
+    own = OwnRows(suffixes=_ROWS, known=_KEYS)
+    nested = RowFiles(inside=(*INSIDE, *inside))
     units: list[Unit] = []
     files: list[tuple[str, str]] = []
     for name in names:
@@ -114,16 +126,17 @@ def _row_units(
             if tables.is_table(name):
                 digest, count = content_digest(place), tables.count_rows(place)
                 cuts = [(name, start, min(start + UNIT_ROWS, count)) for start in range(0, count, UNIT_ROWS)]
-                own = [Unit(0, (digest, str(start), str(stop)), table=(name, start, stop)) for _, start, stop in cuts]
+                made = [Unit(0, (digest, str(start), str(stop)), table=(name, start, stop)) for _, start, stop in cuts]
             else:
+                reader = nested if inside and name.lower().endswith(".json") else own
                 plan = reader.plan(root, (glob.escape(name),), prepare_to, UNIT_ROWS)
                 digest = dict(plan.files)[name]
-                own = [Unit(0, (digest, str(split.start), str(split.stop)), split=split) for split in plan.splits]
+                made = [Unit(0, (digest, str(split.start), str(split.stop)), split=split) for split in plan.splits]
         except (OSError, pa.ArrowInvalid) as error:
             raise UsageError(f"cannot read {place}: {error}") from error
         files.append((name, digest))
         first = len(units)
-        units += [replace(unit, number=first + number) for number, unit in enumerate(own)]
+        units += [replace(unit, number=first + number) for number, unit in enumerate(made)]
     return tuple(units), tuple(files)
 
 
@@ -174,24 +187,26 @@ class PictureReader:
     def __init__(self, inputs: Inputs) -> None:
         self._store = ImageStore(inputs.root, inputs.image_roots)
 
-    def read(self, value: object, path: str | None = None) -> list[bytes | str]:
+    def read(self, value: object, names: Sequence[str] = ()) -> list[bytes | str]:
         """Return the pictures of a cell in order, a text in place of one that cannot be had.
 
-        `path` is the name of the picture where the cell holds none.
+        `names` are those that the picture may have where the cell does not hold it.
         """
         references = read_images(value)
         if isinstance(references, Quarantine):
             return [f"{references.reason}: {references.detail}"]
-        if not references and path is not None:
-            references = (ImageRef(path=path),)
+        if names and all(reference.data is None for reference in references):
+            references = (ImageRef(path=names[0], alternatives=tuple(names[1:])),)
         return [self._one(reference) for reference in references]
 
     def _one(self, reference: ImageRef) -> bytes | str:
         name = reference.path
         if name is not None and not posixpath.splitext(name)[1]:
             reference = replace(reference, alternatives=tuple(f"{name}{ending}" for ending in _ENDINGS))
-        if name is not None and "/" in name:
-            reference = replace(reference, alternatives=(*reference.alternatives, posixpath.basename(name)))
+        if name is not None and "/" in name:  # a copy may be unpacked to any of its folders
+            folders = posixpath.normpath(name).split("/")
+            shorter = tuple("/".join(folders[depth:]) for depth in range(1, len(folders)))
+            reference = replace(reference, alternatives=(*reference.alternatives, *shorter))
         found = self._store.find(reference)
         return f"{found.reason}: {found.detail}" if isinstance(found, Quarantine) else found[1]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from infinity_mm.decontam.benchmarks import Columns, coco_picture
+from infinity_mm.decontam.benchmarks import Columns, belongs, picture_names
 from infinity_mm.decontam.index import ANSWER, BLANK, NGRAM, PHOTO, PIXELS, QUESTION, RENDERED
 from infinity_mm.decontam.inputs import Inputs, PictureReader, Unit, read_unit, texts_in
 from infinity_mm.decontam.matching import pixel_word
@@ -18,6 +18,7 @@ from infinity_mm.decontam.texts import hash_texts
 from infinity_mm.dedup.image.facts import PictureFacts, picture_facts
 from infinity_mm.dedup.image.params import ImageParams
 from infinity_mm.images import ImageFault, ImageLimits
+from infinity_mm.sources.families.lines import KEY
 
 #: Kind of a line that says: the pictures are those of the row named in `text`. VLMEvalKit writes a picture that several
 #: rows share once, and its row's index for the others.
@@ -49,9 +50,12 @@ class Measurer:
         self._params = params
         self._seen: dict[bytes, PictureFacts | str] = {}
 
-    def measure(self, cell: object, path: str | None = None) -> list[PictureFacts | str]:
-        """Return what is known of the pictures of a cell, a text in place of one that cannot be read."""
-        return [data if isinstance(data, str) else self._facts(data) for data in self._reader.read(cell, path)]
+    def measure(self, cell: object, names: Sequence[str] = ()) -> list[PictureFacts | str]:
+        """Return what is known of the pictures of a cell, a text in place of one that cannot be read.
+
+        `names` are those of the picture where the cell does not hold it.
+        """
+        return [data if isinstance(data, str) else self._facts(data) for data in self._reader.read(cell, names)]
 
     def _facts(self, data: bytes) -> PictureFacts | str:
         key = hashlib.sha256(data).digest()
@@ -68,6 +72,8 @@ def measure_unit(inputs: Inputs, unit: Unit, columns: Columns, params: IndexPara
     lines: list[dict[str, Any]] = []
     texts: list[tuple[int, str, str, str]] = []
     for number, found in enumerate(read_unit(inputs, unit)):
+        if not belongs(name, found.row):
+            continue
         item = item_of(found.row, columns, found.place)
 
         def add(kind: str, value: int = 0, text: str | None = None, row: int = number, item: str = item) -> None:
@@ -80,7 +86,7 @@ def measure_unit(inputs: Inputs, unit: Unit, columns: Columns, params: IndexPara
             if _is_reference(cell) and unit.table is not None:
                 add(SAME_AS, text=str(cell).strip())
                 continue
-            for facts in measurer.measure(cell, coco_picture(name, found.row)):
+            for facts in measurer.measure(cell, picture_names(name, found.row)):
                 if isinstance(facts, str):
                     add(FAULT, text=facts)
                 else:
@@ -99,9 +105,12 @@ def measure_unit(inputs: Inputs, unit: Unit, columns: Columns, params: IndexPara
 
 
 def item_of(row: Mapping[str, Any], columns: Columns, place: str) -> str:
-    """Return the id of a row, or its place where it has none."""
-    value = row.get(columns.id) if columns.id is not None else None
-    return place if value is None or value == "" else str(value)
+    """Return the id of a row: that of its columns, the key it stands under, or else its place."""
+    for named in (columns.id, (KEY,)):
+        values = [row.get(column) for column in named]
+        if values and all(value is not None and value != "" for value in values):
+            return "/".join(map(str, values))
+    return place
 
 
 def _cells(row: Mapping[str, Any], columns: Columns) -> list[object]:

@@ -36,7 +36,8 @@ class MatchParams(Frozen):
     radius: int = Field(default=4, ge=0, le=16)
     #: Pictures whose luma deviates less (0 to 127.5) are blank.
     min_luma_std: float = Field(default=4.0, ge=0.0)
-    #: Rows of these categories have rendered pictures.
+    #: Rows of these categories have rendered pictures, and so has every row whose picture is mostly one tone, as
+    #: `IndexParams.max_flat` of the index has it.
     pixel_exact_categories: tuple[Category, ...] = ("doc_chart_screen", "general_ocr", "math_reasoning")
     #: Share of a question's n-grams from which it counts as contained in a row.
     min_overlap: float = Field(default=0.8, gt=0.0, le=1.0)

@@ -45,6 +45,8 @@ class Pictures:
     phash: NDArray[np.uint64]
     #: Too uniform for its hash to mean anything: bool, shape (pictures,).
     blank: Bools
+    #: Mostly one tone, as pages and charts are, which are the same by equal pixels only: bool, shape (pictures,).
+    rendered: Bools
     #: Width / height: float64, shape (pictures,).
     aspect: NDArray[np.float64]
     #: uint8, shape (pictures, 256).
@@ -64,6 +66,7 @@ class Pictures:
             self.pixels,
             self.phash,
             self.blank,
+            self.rendered,
             self.aspect,
             self.thumb,
             self.all_pixels[rows],
@@ -89,7 +92,7 @@ def first_clear(of: Ragged, blank: Bools) -> Ints:
 
 
 def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
-    """Read the columns of `infinity_mm.schema.INGEST_ATTRIBUTES`.
+    """Read the columns of `infinity_mm.schema.INGEST_ATTRIBUTES`; without `flat`, categories say what is rendered.
 
     Raises `StageError` where a thumbnail has not 256 bytes.
     """
@@ -100,12 +103,20 @@ def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
         pixels=labels_of(_flat(table.column("pixel_sha256"))),
         phash=ragged(table.column("phash")).values,
         blank=blank,
+        rendered=_rendered(table, params),
         aspect=width.values / np.maximum(height.values, 1),
         thumb=_thumbs(table.column("thumb")),
         all_pixels=labels_of(pc.binary_join(table.column("pixel_sha256"), ",")),
         frame=labels_of(frames(table.column("pixel_sha256"), blank)),
         exact_only=exact_only(table.column("category"), params),
     )
+
+
+def _rendered(table: pa.Table, params: DedupParams) -> Bools:
+    if "flat" not in table.column_names:
+        return np.zeros(len(ragged(table.column("luma_std")).values), bool)
+    shares: Bools = ragged(table.column("flat")).values >= params.max_flat
+    return shares
 
 
 def exact_only(category: pa.ChunkedArray, params: DedupParams) -> Bools:
@@ -178,6 +189,7 @@ def _look_alike(pictures: Pictures, ours: Ints, theirs: Ints, params: DedupParam
     ratio = pictures.aspect[ours] / pictures.aspect[theirs]
     alike: Bools = (
         ~(pictures.blank[ours] | pictures.blank[theirs])
+        & ~(pictures.rendered[ours] | pictures.rendered[theirs])
         & (np.maximum(ratio, 1 / ratio) - 1 <= params.max_aspect_drift)
         & (gap.mean(axis=1) <= params.max_thumb_mean)
         & (gap.max(axis=1, initial=0) <= params.max_thumb_peak)

@@ -31,7 +31,7 @@ REASONS = ("exact_pair", "near_pair", "exact_text", "near_text", "same_image")
 
 #: Columns that `find_duplicates` reads, beside `source` and `priority`.
 READS = (
-    "id", "category", "width", "height", "pixel_sha256", "phash", "luma_std", "thumb",
+    "id", "category", "width", "height", "pixel_sha256", "phash", "luma_std", "flat", "thumb",
     "text_key", "prompt_key", "answer_key", "prompt_words", "answer_words", "answer_chars",
     "prompt_shingles", "answer_shingles", "minhash",
 )  # fmt: skip

@@ -55,7 +55,7 @@ _ANSWER = "assistant"
 def measure(records: pa.Table, params: SignatureParams) -> pa.Table:
     """Return `ATTRIBUTES` for records with the columns `READS`, in order."""
     turns = flat_turns(records)
-    texts = _token_texts(turns)
+    texts = token_texts(turns)
     keys: list[list[bytes]] = [[], [], []]
     sides: tuple[list[bytes], list[bytes]] = ([], [])
     answer_chars: list[int] = []
@@ -80,7 +80,7 @@ def measure(records: pa.Table, params: SignatureParams) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=ATTRIBUTES)
 
 
-def _token_texts(turns: Turns) -> list[bytes]:
+def token_texts(turns: Turns) -> list[bytes]:
     """Return each turn's tokens; of punctuation alone, which has no normal form, those it is written with."""
     found = tokenise(pa.array(turns.contents, pa.large_string()))
     data, edges = bytes(found.data), found.starts.tolist()

@@ -56,7 +56,7 @@ class Ask:
 class Scene:
     """A picture and true statements about it."""
 
-    kind: Literal["photo", "chart", "table", "document"]
+    kind: Literal["photo", "chart", "table", "document", "drawing"]
     picture: Picture
     captions: tuple[str, ...]
     asks: tuple[Ask, ...]

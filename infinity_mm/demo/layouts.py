@@ -249,4 +249,5 @@ LAYOUTS: dict[str, Layout] = {
     "coco_caption": coco_caption,
     "infinity_mm": infinity_mm,
     "infinity_instruct": infinity_instruct,
+    "mathv360k": llava("train_samples_all_tuning.json", "data_images/drawn", lambda _, number: f"drawn_{number}"),
 }

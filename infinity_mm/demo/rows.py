@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infinity_mm.demo.draft import Ask, Draft, Scene, Turns, dice, qa
+from infinity_mm.demo.drawn import drawn_pictures
 from infinity_mm.demo.guard import Guard
 from infinity_mm.demo.photos import photo_scenes
 from infinity_mm.demo.render_charts import chart_scene
@@ -16,6 +17,8 @@ CAPTION_PROMPTS = (
     "Share a concise interpretation of the image provided.",
     "Give a short and clear explanation of the image.",
 )
+#: Pictures of the kinds that the embedded model knows.
+DRAWN = 64
 _SHORT = "Answer the question using a single word or phrase."
 
 
@@ -45,6 +48,7 @@ def honest_rows(seed: int) -> dict[str, list[Draft]]:
             *text_drafts(seed, 30, "mm"),
         ],
         "infinity_instruct": text_drafts(seed, 330, "instruct"),
+        "mathv360k": [_chat(drawn.scene.asks, drawn.scene) for drawn in drawn_pictures(seed, DRAWN)],
     }
     guard = Guard()
     return {source: [row for row in drafts if guard.admit(row)] for source, drafts in rows.items()}

@@ -18,6 +18,7 @@ from itertools import islice
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infinity_mm.errors import StageError
@@ -25,6 +26,7 @@ from infinity_mm.export.pictures import LOCAL_WINDOW, REMOTE_WINDOW, Span, Windo
 from infinity_mm.export.plan import Shard
 from infinity_mm.fs import Location
 from infinity_mm.schema import RECORD_COLUMNS, RECORDS, validate_records
+from infinity_mm.store import Store
 
 Row = dict[str, Any]
 
@@ -62,8 +64,8 @@ class _Held:
 def gather(work: Location, shard: Shard) -> Iterator[Row]:
     """Yield the shard's records as `Table.to_pylist` of `RECORDS` gives them, every picture with its bytes.
 
-    Repaired messages and detected languages replace the record's own; pictures that a synthetic row
-    borrows are fetched from its parent. Every record is validated and every picture hashed. Raises `StageError`
+    Repaired messages, detected languages and merged conversations replace the record's own; pictures that a synthetic
+    row borrows are fetched from its parent. Every record is validated and every picture hashed. Raises `StageError`
     naming the row that fails its schema, or whose picture's bytes are nowhere or not those that were ingested.
     """
     plan = shard.rows.select(["id", "part", "row", "donor_part", "donor_row"]).to_pylist()
@@ -81,13 +83,26 @@ def gather(work: Location, shard: Shard) -> Iterator[Row]:
         if records[place].row["id"] != line["id"]:
             raise StageError(f"row {line['row']} of {line['part']} is not {line['id']}; {_AGAIN}")
     overlays = shard.rows.select(["messages", "language"])
+    merged = _read_merged(work, shard.rows)
     for place, data in enumerate(_pictures(work, records, donors)):
-        overlay = overlays.slice(place, 1).to_pylist()[0]
+        overlay = overlays.slice(place, 1).to_pylist()[0] | merged.get(place, {})
         row = {**records.pop(place).row, **{name: value for name, value in overlay.items() if value is not None}}
         row["image_bytes"] = data
         if (fault := validate_records([row])[0]) is not None:
             raise StageError(f"record {row['id']} fails its schema before export: {fault}")
         yield row
+
+
+def _read_merged(work: Location, rows: pa.Table) -> dict[int, Row]:
+    """Return the merged conversation, its licence and its language, by place in the shard."""
+    places = rows.select(["merged", "row"]).append_column("place", pa.array(range(len(rows)), pa.int64()))
+    places = places.filter(places.column("merged").is_valid())
+    found: dict[int, Row] = {}
+    for path in sorted(set(places.column("merged").to_pylist())):
+        own = places.filter(pc.equal(places.column("merged"), path))
+        table = Store(work).read(path, ["messages", "license", "language"]).take(own.column("row"))
+        found |= dict(zip(own.column("place").to_pylist(), table.to_pylist(), strict=True))
+    return found
 
 
 def _read_part(work: Location, part: str, items: Sequence[_Wanted]) -> Iterator[tuple[_Wanted, _Held]]:

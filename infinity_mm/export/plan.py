@@ -43,6 +43,8 @@ OVERLAYS = pa.schema(
         # Replace the record's own values where not null.
         pa.field("messages", pa.list_(pa.field("element", MESSAGE, nullable=False))),
         pa.field("language", pa.string()),
+        # Attributes, one row per record of the part, whose `messages`, `license` and `language` replace all of these.
+        pa.field("merged", pa.string()),
     ]
 )
 
@@ -57,10 +59,11 @@ SHARD_ROWS = pa.schema(
         pa.field("donor_row", pa.int64()),
         OVERLAYS.field("messages"),
         OVERLAYS.field("language"),
+        OVERLAYS.field("merged"),
     ]
 )
 
-_REPEATING = ("source", "part", "donor_part", "language")
+_REPEATING = ("source", "part", "donor_part", "language", "merged")
 
 
 class ShardLimits(Frozen):
@@ -144,7 +147,7 @@ def plan_shards(kept: pa.Table, *, seed: int, limits: ShardLimits, donors: pa.Ta
     if missing:
         raise StageError(f"kept rows lack the columns {missing}; expected {KEPT.names}, got {kept.column_names}")
     columns = {name: kept.column(name) for name in KEPT.names}
-    for name in ("messages", "language"):
+    for name in ("messages", "language", "merged"):
         column = kept.column(name) if name in kept.column_names else pa.nulls(len(kept), OVERLAYS.field(name).type)
         columns[name] = column
     columns.update(_locate_donors(kept, donors))

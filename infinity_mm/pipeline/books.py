@@ -36,12 +36,16 @@ class Fate:
     mixture: str | None = None
     #: False for generated rows: nothing of them was read from files.
     ingested: bool = True
+    #: Of generated rows: the records, as (part, row inside it), that they were made for.
+    parents: tuple[tuple[str, int], ...] = ()
     decontaminate: str | None = None
+    #: Merged conversations, and which removed rows are in them.
+    merge: str | None = None
 
     @property
     def judged(self) -> list[str | None]:
         """Paths of the verdicts that stand before synthesis and mixture, for fingerprints."""
-        return [self.screen, self.dedup, *([self.decontaminate] if self.decontaminate else [])]
+        return [self.screen, self.dedup, *(path for path in (self.decontaminate, self.merge) if path)]
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,8 @@ def mix_source(task: MixtureTask) -> None:
 
 def outcomes(store: Store, fate: Fate) -> list[dict[str, Any]]:
     """Return one ledger row (without source columns) per record of a part: the first verdict wins."""
-    rows: list[dict[str, Any]] = (
-        store.read(fate.screen).select(["id", "outcome", "stage", "reason", "detail"]).to_pylist()
-    )
+    columns = ["id", "outcome", "stage", "reason", "detail", *([] if fate.ingested else ["winner"])]
+    rows: list[dict[str, Any]] = store.read(fate.screen).select(columns).to_pylist()
     stages = (("decontaminate", fate.decontaminate), ("dedup", fate.dedup), ("mixture", fate.mixture))
     for stage, path in stages:
         if path is None:
@@ -114,6 +117,10 @@ def outcomes(store: Store, fate: Fate) -> list[dict[str, Any]]:
             if row["outcome"] is None and verdict["reason"] is not None and verdict.get("dropped", True):
                 row |= {"outcome": "dropped", "stage": stage, "reason": verdict["reason"], "detail": verdict["detail"]}
                 row["winner"] = verdict.get("winner")
+        if stage == "dedup" and fate.merge is not None:
+            for row, verdict in zip(rows, store.read(fate.merge, ["reason", "detail"]).to_pylist(), strict=True):
+                if verdict["reason"] is not None:  # only of rows that deduplication removed
+                    row |= verdict
     for row in rows:
         row.setdefault("winner", None)
         row["outcome"] = row["outcome"] or "kept"

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
@@ -31,13 +32,15 @@ from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store, part_name
 
-TALLY_VERSION = 1
+TALLY_VERSION = 2
 #: Rows whose ids one task compares: about 300 MB.
 AUDIT_ROWS = 4_000_000
 _PREFIXES = 1 << 16
 #: Examples of each kind that a report shows, and of kept rows per source.
 EXAMPLES = 6
 KEPT_EXAMPLES = 2
+#: Generated questions of each instruction type.
+TYPE_EXAMPLES = 10
 
 
 class QuarantinedRow(Frozen):
@@ -58,8 +61,8 @@ class Examples(Frozen):
     kept: tuple[LedgerRow, ...] = ()
     #: One of each reason.
     quarantined: tuple[QuarantinedRow, ...] = ()
-    #: Ids of generated records.
-    generated: tuple[str, ...] = ()
+    #: Instruction type -> ids of kept questions about pictures.
+    generated: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Tally(Frozen):
@@ -158,7 +161,7 @@ def _choose(store: Store, task: TallyTask, ledger: pa.Table) -> Examples:
     part = task.fate.part
     duplicates = ledger.filter(pc.equal(ledger.column("stage"), "dedup")).to_pylist()
     if not task.fate.ingested:
-        found = Examples(generated=tuple(store.read(part.records, ["id"]).column("id").to_pylist()))
+        found = Examples(generated=_kept_questions(store, task.fate.screen, ledger))
     else:
         lost = store.read(part.quarantine).select(list(QuarantinedRow.model_fields)).to_pylist()
         kept = ledger.filter(pc.equal(ledger.column("outcome"), "kept")).to_pylist()
@@ -172,18 +175,34 @@ def _choose(store: Store, task: TallyTask, ledger: pa.Table) -> Examples:
     )
 
 
+def _kept_questions(store: Store, attempts: str, ledger: pa.Table) -> dict[str, tuple[str, ...]]:
+    """Return the kept questions by type, those that are turns of another record included."""
+    found: dict[str, tuple[str, ...]] = {}
+    kept = set(ledger.filter(pc.equal(ledger.column("outcome"), "kept")).column("id").to_pylist())
+    for row in store.read(attempts, ["id", "outcome", "winner", "instruction_type"]).to_pylist():
+        if (row["id"] if row["outcome"] is None else row["winner"]) in kept:
+            found[row["instruction_type"]] = (*found.get(row["instruction_type"], ()), row["id"])
+    return found
+
+
 def merge_examples(seed: int, several: Iterable[Examples]) -> Examples:
     """Return the examples of all; the order of the others does not matter."""
     gathered = list(several)
     rows = {
         name: [row for one in gathered for row in getattr(one, name)] for name in ("duplicates", "kept", "quarantined")
     }
-    ids = [{"id": identity} for one in gathered for identity in one.generated]
+    types: dict[str, list[dict[str, str]]] = {}
+    for one in gathered:
+        for name, ids in one.generated.items():
+            types.setdefault(name, []).extend({"id": identity} for identity in ids)
     return Examples(
         duplicates=tuple(_first(seed, "duplicates", rows["duplicates"])[:EXAMPLES]),
         kept=tuple(_first(seed, "kept", rows["kept"])[:KEPT_EXAMPLES]),
         quarantined=tuple(_of_each_reason(seed, rows["quarantined"])),
-        generated=tuple(row["id"] for row in _first(seed, "generated", ids)[:EXAMPLES]),
+        generated={
+            name: tuple(row["id"] for row in _first(seed, "generated", types[name])[:TYPE_EXAMPLES])
+            for name in sorted(types)
+        },
     )
 
 

@@ -1,19 +1,26 @@
 """The decontamination pass: surviving rows against an index of evaluation sets, before duplicates are looked for.
 
+Generated rows are looked at as soon as there are any, with the pictures that they were made for: a model may know the
+questions of an evaluation set by heart.
+
 In three steps. Each part is matched by itself (``state/matches/``); all parts together say which questions are asked
 about so many pictures that they are templates; then each part's verdicts are written beside its records. Adding a
 source or changing what must match repeats only the cheap steps.
+
+Generated rows are judged in the same way as soon as there are any, with the pictures that they were made for: a model
+may know the questions of an evaluation set by heart.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infinity_mm.decontam import judge
@@ -29,16 +36,18 @@ from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
-from infinity_mm.pipeline.parts import Part
+from infinity_mm.pipeline.books import Fate
+from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_pass
+from infinity_mm.schema import INGEST_ATTRIBUTES
 from infinity_mm.store import Store, part_name
 from infinity_mm.versions import computing
 
-VERSION = 1
+VERSION = 2
 STAGE = "decontaminate"
 #: Rows matched at a time.
 BATCH_ROWS = 2_048
-_MEASURED = ("category", "phash", "pixel_sha256", "luma_std")
+_MEASURED = ("category", "phash", "pixel_sha256", "luma_std", "flat")
 
 #: Per record of a part, in order; all null, or empty, where nothing was found.
 VERDICTS = pa.schema(
@@ -71,7 +80,11 @@ class MatchTask:
     index: str
     digest: str
     benchmarks: tuple[str, ...]
+    #: Share of the most frequent tone from which the index took a picture for rendered.
+    max_flat: float
     params_json: str
+    #: Of generated rows: (attributes of its part, row inside it) of each record that they were made for.
+    parents: tuple[tuple[str, int], ...]
     output: str
     #: `infinity_mm.decontam.judge.ASKED` of the part.
     asked: str
@@ -104,6 +117,8 @@ class JudgeTask:
     work: str
     part: Part
     screen: str
+    #: Generated rows: of their attempts, the finished ones are records.
+    generated: bool
     matches: str
     templates: str
     params_json: str
@@ -117,6 +132,26 @@ class JudgeTask:
         return (self.output, self.sums)
 
 
+@dataclass(frozen=True)
+class _Index:
+    """The index that the recipe names, as it is now."""
+
+    params: DecontamParams
+    digest: str
+    benchmarks: tuple[str, ...]
+    max_flat: float
+
+    @staticmethod
+    def of(params: DecontamParams) -> _Index:
+        place = Location(params.index)
+        manifest = read_manifest(place)
+        names = manifest.choose(params.benchmarks)
+        digest = manifest.digest(names)
+        if params.digest not in ("", digest):
+            raise StageError(f"the index at {place} is {digest} now, it was {params.digest} before the run: run again")
+        return _Index(params, digest, names, manifest.params.max_flat)
+
+
 def run_decontamination(context: Context, screens: Mapping[Part, str]) -> tuple[dict[Part, str], LeakageReport | None]:
     """Judge every row that no filter dropped; returns each part's verdicts, and the leakage table (none when off).
 
@@ -125,50 +160,79 @@ def run_decontamination(context: Context, screens: Mapping[Part, str]) -> tuple[
     params = context.recipe.decontaminate
     if params is None:
         return {}, None
-    index = Location(params.index)
-    manifest = read_manifest(index)
-    names = manifest.choose(params.benchmarks)
-    digest = manifest.digest(names)
-    if params.digest not in ("", digest):
-        raise StageError(f"the index at {index} is {digest} now, it was {params.digest} before the run: run again")
-    matching = _match_tasks(context, params, screens, digest, names)
-    run_pass(context, f"{STAGE}-match", match_part, matching)
-    asked = tuple(task.asked for task in matching)
-    output = f"state/templates/{part_name(0, fingerprint(['templates', VERSION, params.max_pictures], list(asked)))}"
-    templates = TemplateTask(context.store.work.uri, asked, params.max_pictures, output)
-    run_pass(context, f"{STAGE}-templates", find_templates, [templates])
-    # By content: most parts that are added bring no template, and then no other part is judged again.
-    said = hashlib.blake2b(context.store.at(output).read_bytes(), digest_size=8).hexdigest()
-    judging = [_judge_task(context, params, task, output, said) for task in matching]
-    run_pass(context, STAGE, judge_part, judging)
-    report = LeakageReport(
-        index=digest, benchmarks=names, mode=params.mode, sources=_sum(context.store, params, judging)
-    )
+    index = _Index.of(params)
+    matching = [_match_task(context, index, part, screens[part]) for part in sorted(screens)]
+    judging = _judge(context, index, STAGE, matching)
+    leakage, examples = _sum(context.store, judging)
+    if params.mode == "drop":
+        for source, found in leakage.items():
+            judge.check_loss(source, found, params.max_drop, examples[source])
+    report = LeakageReport(index=index.digest, benchmarks=index.benchmarks, mode=params.mode, sources=leakage)
     return {task.part: task.output for task in judging}, report
 
 
-def _match_tasks(
-    context: Context, params: DecontamParams, screens: Mapping[Part, str], digest: str, names: tuple[str, ...]
-) -> list[MatchTask]:
-    matters = params.matching().model_dump(mode="json", exclude={"require"})
-    made_by = [STAGE, VERSION, INDEX_VERSION, digest, computing("ftfy")]
-    tasks = []
-    for part in sorted(screens):
-        name = part_name(part.number, fingerprint(made_by, matters, [part.fingerprint, screens[part]]))
-        tasks.append(
-            MatchTask(
-                work=context.store.work.uri,
-                part=part,
-                screen=screens[part],
-                index=params.index,
-                digest=digest,
-                benchmarks=names,
-                params_json=params.matching().model_dump_json(),
-                output=f"state/matches/{part.source}/{name}",
-                asked=f"state/asked/{part.source}/{name}",
-            )
-        )
-    return tasks
+def check_generated(
+    context: Context, made: Sequence[Fate], fates: Sequence[Fate], leakage: LeakageReport | None
+) -> tuple[list[Fate], LeakageReport | None]:
+    """Judge generated rows, of which `made` are the fates, as ingested ones; returns their fates and the whole table.
+
+    `fates` are those of the ingested rows. A question is a template where both together ask it about many pictures.
+    No share of them stops the run: what a model repeats is dropped, and the table says how much that was.
+    """
+    params = context.recipe.decontaminate
+    if params is None or leakage is None:
+        return list(made), leakage
+    index = _Index.of(params)
+    beside = [_match_task(context, index, fate.part, fate.screen).asked for fate in fates]
+    measured = {fate.part.records: fate.part.ingest for fate in fates}
+    matching = []
+    for fate in made:
+        parents = tuple((measured[path], row) for path, row in fate.parents)
+        matching.append(_match_task(context, index, fate.part, fate.screen, parents))
+    judging = _judge(context, index, f"{STAGE}-generated", matching, beside)
+    sums, _ = _sum(context.store, judging)
+    told = [replace(fate, decontaminate=task.output) for fate, task in zip(made, judging, strict=True)]
+    return told, leakage.model_copy(update={"sources": {**leakage.sources, SYNTHETIC: Leakage(), **sums}})
+
+
+def _judge(
+    context: Context, index: _Index, stage: str, matching: Sequence[MatchTask], beside: Sequence[str] = ()
+) -> list[JudgeTask]:
+    """Match parts, find the templates among their questions and those `beside` them, and judge the parts."""
+    run_pass(context, f"{stage}-match", match_part, matching)
+    asked = (*beside, *(task.asked for task in matching))
+    many = index.params.max_pictures
+    name = part_name(0, fingerprint(["templates", VERSION, many], list(asked)))
+    finding = TemplateTask(context.store.work.uri, asked, many, f"state/{stage}-templates/{name}")
+    run_pass(context, f"{stage}-templates", find_templates, [finding])
+    # By content: most parts that are added bring no template, and then no other part is judged again.
+    said = hashlib.blake2b(context.store.at(finding.output).read_bytes(), digest_size=8).hexdigest()
+    judging = [_judge_task(context, index.params, task, finding.output, said) for task in matching]
+    run_pass(context, stage, judge_part, judging)
+    return judging
+
+
+def _match_task(
+    context: Context, index: _Index, part: Part, screen: str, parents: tuple[tuple[str, int], ...] = ()
+) -> MatchTask:
+    params = index.params.matching()
+    matters = params.model_dump(mode="json", exclude={"require"})
+    made_by = [STAGE, VERSION, INDEX_VERSION, index.digest, computing("ftfy")]
+    made_of = [part.fingerprint, screen, *(list(place) for place in parents)]
+    name = part_name(part.number, fingerprint(made_by, matters, made_of))
+    return MatchTask(
+        work=context.store.work.uri,
+        part=part,
+        screen=screen,
+        index=index.params.index,
+        digest=index.digest,
+        benchmarks=index.benchmarks,
+        max_flat=index.max_flat,
+        params_json=params.model_dump_json(),
+        parents=parents,
+        output=f"state/matches/{part.source}/{name}",
+        asked=f"state/asked/{part.source}/{name}",
+    )
 
 
 def _judge_task(context: Context, params: DecontamParams, task: MatchTask, templates: str, digest: str) -> JudgeTask:
@@ -177,6 +241,7 @@ def _judge_task(context: Context, params: DecontamParams, task: MatchTask, templ
         work=context.store.work.uri,
         part=task.part,
         screen=task.screen,
+        generated=task.part.source == SYNTHETIC,
         matches=task.output,
         templates=templates,
         params_json=task.params_json,
@@ -191,8 +256,12 @@ def match_part(task: MatchTask) -> None:
     store = Store(Location(task.work))
     params = MatchParams.model_validate_json(task.params_json)
     lookup = open_lookup(task.index, task.digest, task.benchmarks)
-    alive = _alive(store, task.screen)
-    measured = store.read(task.part.ingest, _MEASURED)
+    if task.part.source == SYNTHETIC:
+        measured = _of_parents(store, task)
+        alive = np.ones(len(measured), bool)  # what was not finished is no record
+    else:
+        measured = store.read(task.part.ingest, _MEASURED)
+        alive = _alive(store, task.screen)
     tables = [MATCHES.empty_table()]
     start = 0
     with store.at(task.part.records).open_input() as stream:
@@ -201,7 +270,7 @@ def match_part(task: MatchTask) -> None:
             size = batch.num_rows
             live = alive[start : start + size]
             texts, owner = _texts(batch.column("messages"))
-            pictures = _pictures(measured.slice(start, size), params)
+            pictures = _pictures(measured.slice(start, size), params, task.max_flat)
             table = match(batch_of(texts, owner, pictures, live, params), lookup, params)
             places = pa.array(table.column("row").to_numpy() + start)
             tables.append(table.set_column(0, MATCHES.field("row"), places))
@@ -216,13 +285,23 @@ def _alive(store: Store, screen: str) -> np.ndarray[tuple[int], np.dtype[np.bool
     return ~np.array(dead.to_pylist(), bool)
 
 
+def _of_parents(store: Store, task: MatchTask) -> pa.Table:
+    """Return what was measured of the picture of each generated row: it is that of the record it was made for."""
+    tables = [store.read(path, ["id", *_MEASURED]).slice(row, 1) for path, row in task.parents] or [
+        INGEST_ATTRIBUTES.empty_table().select(["id", *_MEASURED])
+    ]
+    table = pa.concat_tables(tables)
+    parents = store.read(task.part.records, ["parent"]).column("parent")
+    return table.take(pc.index_in(parents, value_set=table.column("id").combine_chunks())).combine_chunks()
+
+
 def _texts(messages: pa.ListArray) -> tuple[pa.Array, Ints]:
     """Return all turns of all roles, and the row of each."""
     sizes = messages.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     return messages.flatten().field("content"), np.repeat(np.arange(len(messages), dtype=np.int64), sizes)
 
 
-def _pictures(measured: pa.Table, params: MatchParams) -> Pictures:
+def _pictures(measured: pa.Table, params: MatchParams, max_flat: float) -> Pictures:
     phash = ragged(measured.column("phash"))
     digests = [word for row in measured.column("pixel_sha256").to_pylist() for word in row]
     exact = [category in params.pixel_exact_categories for category in measured.column("category").to_pylist()]
@@ -230,7 +309,7 @@ def _pictures(measured: pa.Table, params: MatchParams) -> Pictures:
         phash=phash,
         pixels=np.array([pixel_word(digest) for digest in digests], np.uint64),
         luma_std=ragged(measured.column("luma_std")).values,
-        rendered=np.repeat(np.array(exact, bool), phash.size),
+        rendered=np.repeat(np.array(exact, bool), phash.size) | (ragged(measured.column("flat")).values >= max_flat),
     )
 
 
@@ -248,20 +327,24 @@ def judge_part(task: JudgeTask) -> None:
     generic = store.read(task.templates).column("question").combine_chunks()
     found = judge.leaks(store.read(task.matches), generic, params)
     told = judge.verdicts(found)
-    ids = store.read(task.part.ingest, ["id"]).column("id").to_pylist()
-    marks = []
-    for row, identity in enumerate(ids):
-        reason, detail, names = told.get(row, (None, None, []))
+    screened = store.read(task.screen, ["id", "outcome"])
+    ids = screened.column("id").to_pylist()
+    living = screened.column("outcome").is_null().to_numpy()
+    record_of = np.cumsum(living) - 1 if task.generated else np.arange(len(ids))
+    marks, examples = [], []
+    for identity, row, lives in zip(ids, record_of.tolist(), living.tolist(), strict=True):
+        reason, detail, names = told.get(row, (None, None, [])) if lives else (None, None, [])
         dropped = task.drop and reason is not None
         marks.append({"id": identity, "reason": reason, "detail": detail, "benchmarks": names, "dropped": dropped})
+        if reason is not None:
+            examples.append(f"{identity}  {reason}  {detail}")
     store.write(task.output, pa.Table.from_pylist(marks, schema=VERDICTS))
-    checked = int(_alive(store, task.screen).sum())
-    examples = tuple(f"{ids[row]}  {told[row][0]}  {told[row][1]}" for row in sorted(told)[: judge.SHOWN])
-    sums = _Sums(leakage=judge.tally(found, checked), examples=examples)
+    sums = _Sums(leakage=judge.tally(found, int(living.sum())), examples=tuple(examples[: judge.SHOWN]))
     store.at(task.sums).write_bytes(orjson.dumps(sums.model_dump(mode="json")))
 
 
-def _sum(store: Store, params: DecontamParams, tasks: list[JudgeTask]) -> dict[str, Leakage]:
+def _sum(store: Store, tasks: Sequence[JudgeTask]) -> tuple[dict[str, Leakage], dict[str, list[str]]]:
+    """Return what each source leaks, and some of its rows that do."""
     leakage: dict[str, Leakage] = {}
     examples: dict[str, list[str]] = {}
     for task in tasks:
@@ -269,7 +352,4 @@ def _sum(store: Store, params: DecontamParams, tasks: list[JudgeTask]) -> dict[s
         source = task.part.source
         leakage[source] = add_leakage([leakage.get(source, Leakage()), sums.leakage])
         examples.setdefault(source, []).extend(sums.examples)
-    if params.mode == "drop":
-        for source, found in leakage.items():
-            judge.check_loss(source, found, params.max_drop, examples[source])
-    return dict(sorted(leakage.items()))
+    return dict(sorted(leakage.items())), examples

@@ -26,6 +26,7 @@ from infinity_mm.manifest import ExportReport
 from infinity_mm.pipeline.books import Fate
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_pass
+from infinity_mm.pipeline.spoken import REPAIRED, repaired
 from infinity_mm.recipe import ExportUse, export_fingerprint
 from infinity_mm.store import Store, part_name
 
@@ -66,10 +67,10 @@ def run_exports(
     """
     uses = context.recipe.export
     chosen = [use for use in uses if only is None or use.name in only]
-    if not chosen:
-        return ()
-    kept, donors = kept_rows(context.store, fates, ledgers, overlays)
-    made = {use.name: _run_export(context, use, kept, donors) for use in chosen}
+    made = {}
+    if chosen:
+        kept, donors = kept_rows(context.store, fates, ledgers, overlays)
+        made = {use.name: _run_export(context, use, kept, donors) for use in chosen}
     return tuple(report for use in uses if (report := made.get(use.name) or _standing(context, use)) is not None)
 
 
@@ -131,12 +132,16 @@ def _kept_of(store: Store, fate: Fate, places: pa.Table, alive: pa.Array, texts:
             f"{fate.part.ingest} is not of the rows of {fate.part.records}; delete both files and run again"
         )
     spoken = [None if value == "und" else value for value in _column(store, texts.get("language"), "language", records)]
-    mended: list[Any] = _column(store, texts.get("text"), "messages_repaired", records)
+    mended: list[Any] = _column(store, texts.get("text"), REPAIRED, records)
     for number, contents in enumerate(mended):
         if contents is not None:
-            turns = zip(records.column("messages")[number].as_py(), contents, strict=True)
-            mended[number] = [{"role": turn["role"], "content": text} for turn, text in turns]
-    written = _sum_lists(records.column("messages"), lambda turns: pc.binary_length(pc.struct_field(turns, "content")))
+            mended[number] = repaired(records.column("messages")[number].as_py(), contents)
+    written = _written(records.column("messages"))
+    merged: list[str | None] = [None] * records.num_rows
+    if fate.merge is not None:
+        told = store.read(fate.merge, ["messages"]).column("messages")
+        written = np.where(told.is_valid().to_numpy(), _written(told), written)
+        merged = [fate.merge if valid else None for valid in told.is_valid().to_pylist()]
     rows = pa.table(
         {
             "id": records.column("id"),
@@ -147,9 +152,15 @@ def _kept_of(store: Store, fate: Fate, places: pa.Table, alive: pa.Array, texts:
             "parent": records.column("parent"),
             "messages": pa.array(mended, OVERLAYS.field("messages").type),
             "language": pa.array(spoken, pa.string()),
+            "merged": pa.array(merged, pa.string()),
         }
     )
     return rows.filter(pc.is_in(rows.column("id"), value_set=alive)).cast(pa.schema([*KEPT, *OVERLAYS]))
+
+
+def _written(messages: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return the bytes of the texts of each record: int64 of shape (records,)."""
+    return _sum_lists(messages, lambda turns: pc.binary_length(pc.struct_field(turns, "content")))
 
 
 def _sum_lists(lists: pa.ChunkedArray, measure: Callable[[pa.Array], pa.Array]) -> npt.NDArray[np.int64]:

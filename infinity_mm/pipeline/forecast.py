@@ -24,6 +24,7 @@ from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
+from infinity_mm.synth.params import JudgeProbe
 
 
 class SourcePlan(Frozen):
@@ -151,6 +152,9 @@ def _stages(recipe: Recipe) -> list[str]:
         stages.append(
             f"dedup     {recipe.dedup.mode} mode, Jaccard {recipe.dedup.threshold}, radius {recipe.dedup.radius}"
         )
+    if recipe.dedup.merge:
+        most = f"{recipe.dedup.max_merged_turns} turns and {recipe.dedup.max_merged_chars} characters"
+        stages.append(f"merge     conversations about one picture, up to {most}")
     if recipe.synth is not None:
         try:
             engine = resolve_engine(recipe.synth.model)
@@ -168,7 +172,9 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
     """Run `rows` rows of every source in a temporary folder and scale the outcome up."""
     sources = tuple(use.model_copy(update={"limit": min(rows, use.limit or rows)}) for use in recipe.sources)
     synth = recipe.synth
-    small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16)})
+    # What measures the judge does not grow with the pictures, and a cache would hide what a call takes.
+    changes = {"cache": False, "judge_probe": JudgeProbe(rows=0)}
+    small = None if synth is None else synth.model_copy(update={"images": min(synth.images, 16), **changes})
     with tempfile.TemporaryDirectory(prefix="infinity-mm-pilot-") as folder:
         pilot = recipe.model_copy(update={"sources": sources, "synth": small})
         pilot = prepare(pilot, Location.of(folder)).recipe

@@ -33,12 +33,12 @@ from infinity_mm.store import Store
 from infinity_mm.versions import computing
 
 #: Raised whenever ingestion itself would write other bytes for the same samples.
-VERSION = 4
+VERSION = 5
 STAGE = "ingest"
 #: Characters of a raw row that the quarantine keeps.
 SNIPPET = 4_096
 
-_MEASURED = ("width", "height", "mode", "frames", "file_bytes", "pixel_sha256", "phash", "luma_std", "thumb")
+_MEASURED = ("width", "height", "mode", "frames", "file_bytes", "pixel_sha256", "phash", "luma_std", "flat", "thumb")
 _SUFFIXES = {"jpeg": {"jpg", "jpeg", "jpe", "jfif"}, "tiff": {"tif", "tiff"}}
 
 

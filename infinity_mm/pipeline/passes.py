@@ -42,6 +42,16 @@ class Context:
     folders: set[str] = field(default_factory=set)
 
 
+#: What the steps of passes that a recipe may lack hand to each other: a folder per source, and one for all.
+_STATE_BY_SOURCE = ("state/matches", "state/asked", "state/leakage", "state/merge/facts")
+_STATE = (
+    "state/decontaminate-templates",
+    "state/decontaminate-generated-templates",
+    "state/merge/verdicts",
+    "state/merge/additions",
+)
+
+
 def announce(store: Store, stage: str, tasks: Sequence[Task]) -> None:
     """Note which files a pass will write, for `infinity-mm status`."""
     outputs = [list(task.outputs) for task in tasks]
@@ -128,17 +138,17 @@ def finish_pass(
 
 
 def tidy(context: Context, sources: Iterable[str], keep: Iterable[str] = ()) -> None:
-    """Delete what passes of an earlier recipe, absent from this one, left of `sources`: attributes and announcements.
+    """Delete what passes of an earlier recipe, absent from this one, left: attributes, state and announcements.
 
     Each pass sweeps its own folders; a filter that was removed, or deduplication switched off, has no pass to do
-    so, and its verdicts would be read as this run's. Records of other sources stay: they cost most, and
-    nothing reads them but a recipe that names them. Announcements of the stages in `keep` stay too.
+    so, and its verdicts would be read as this run's. What is of other sources than `sources` stays: records cost
+    most, and nothing reads them but a recipe that names them. Announcements of the stages in `keep` stay too.
     """
     store = context.store
-    for stage in store.at("attributes").folders():
-        for source in sources:
-            folder = f"attributes/{stage}/{source}"
-            if folder not in context.folders:
-                store.at(folder).delete_dir()
+    kept_by = [f"attributes/{stage}" for stage in store.at("attributes").folders()] + list(_STATE_BY_SOURCE)
+    left = [f"{folder}/{source}" for folder in kept_by for source in sources]
+    for folder in (*left, *_STATE):
+        if folder not in context.folders:
+            store.at(folder).delete_dir()
     ran = {f"{name}.json" for name in (*(stage.name for stage in context.stages), *keep)}
     store.sweep("state/passes", ran)

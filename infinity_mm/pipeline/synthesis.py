@@ -2,61 +2,51 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from infinity_mm.engine import Resources
-from infinity_mm.errors import ModelError, StageError
+from infinity_mm.errors import ModelError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.books import Fate, outcomes
+from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
+from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
-from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, validate_records
+from infinity_mm.pipeline.probing import ProbeSpec, run_probing
+from infinity_mm.pipeline.writing import WriteSpec, apart, read_written, write_first
 from infinity_mm.store import Store, part_name
-from infinity_mm.synth.assemble import source_ref
-from infinity_mm.synth.chat import Chat, EngineInfo, ModelSpec
-from infinity_mm.synth.engines.checkpoint import EMBEDDED, locate
-from infinity_mm.synth.engines.select import load_chat, resolve_engine, vllm_is_cpu_build
-from infinity_mm.synth.outcomes import Outcome, add_yields, yields
+from infinity_mm.synth.cache.chat import Memory, RememberingChat
+from infinity_mm.synth.cache.files import GenerationFiles
+from infinity_mm.synth.cache.key import model_identity
+from infinity_mm.synth.chat import Chat, ModelSpec
+from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
+from infinity_mm.synth.engines.reviving import RevivingChat
+from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
-from infinity_mm.synth.rows import Parent
+from infinity_mm.synth.provenance import used_prompts
+from infinity_mm.synth.replay import Recorded
 from infinity_mm.synth.run_step import check, identity, synthesise
 from infinity_mm.synth.select_images import COLUMNS, select_images
+from infinity_mm.synth.tiny_model import is_trained
 
 VERSION = 1
 #: Pictures of one partition: what a kill can lose, and the batch that the engine sees.
 PARENTS_PER_PART = 16
 
+#: The generation cache of a run that names none.
+CACHE = "cache/generations"
 #: Where the pass writes; swept also when no picture could be drawn.
 _FOLDERS = tuple(f"{folder}/{SYNTHETIC}" for folder in ("records", "attributes/ingest", "attributes/synth"))
 
-#: One row per attempted generation.
-ATTEMPTS = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("source_ref", pa.string(), nullable=False),
-        pa.field("outcome", pa.string()),  # null for a finished record
-        pa.field("stage", pa.string()),
-        pa.field("reason", pa.string()),
-        pa.field("detail", pa.string()),
-        pa.field("parent", pa.string(), nullable=False),
-        pa.field("instruction_type", pa.string()),
-        pa.field("answer_format", pa.string()),
-        # What was written, also for a dropped row, as JSON; null where nothing was.
-        pa.field("generation", pa.string()),
-        # Counts per step and type of the whole part, as JSON, and the engine's description; on the first row only.
-        pa.field("yields", pa.string()),
-        pa.field("engine", pa.string()),
-    ]
-)
-
+#: The drawn records.
 _PLACES = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -83,24 +73,13 @@ class SelectTask:
 
 
 @dataclass(frozen=True)
-class SynthTask:
-    """The four steps for a few pictures."""
+class Subset:
+    """Which attempts are generated."""
 
-    work: str
-    part: Part
-    attempts: str
-    #: (records part, row inside it) of each parent.
-    places: tuple[tuple[str, int], ...]
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Finished records, their measurements, and what became of every attempt."""
-        return (self.part.ingest, self.part.records, self.attempts)
-
-    @property
-    def timing(self) -> str:
-        """Seconds of the engine: a figure for people and forecasts, so no output that must repeat."""
-        return f"state/synth/seconds/{self.part.fingerprint}.json"
+    #: Names of leaves of the taxonomy; None means all.
+    only: tuple[str, ...] | None = None
+    #: Only for pictures that have been drawn before.
+    known_pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,25 +88,69 @@ class WorkerSpec:
 
     params_json: str
     seed: int
+    #: URI of the generation cache; None keeps none.
+    cache: str | None
+    #: `model_identity` of writer and judge.
+    writer: str
+    judge: str | None
+    only: tuple[str, ...] | None
 
 
 class SynthWorker:
-    """Holds the generating model and the judge; lives in an actor."""
+    """Holds the generating model and the judge; lives in an actor. Neither is loaded before it is asked."""
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._params = SynthParams.model_validate_json(spec.params_json)
-        self._seed = spec.seed
-        self._chat: Chat = load_chat(self._params.model)
-        self._judge: Chat = load_chat(self._params.judge) if self._params.judge is not None else self._chat
+        self._spec = spec
+        self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
+        self._engines: list[RevivingChat] = []
+        self._chat = self._remembering(self._params.model, spec.writer)
+        judge = self._params.judge
+        self._judge = self._chat if judge is None or spec.judge is None else self._remembering(judge, spec.judge)
 
     def __call__(self, task: SynthTask) -> None:
         """Run the steps for one partition and write its files."""
+        found, seconds = self.generate(task)
+        write_part(Store(Location(task.work)), task, found, seconds)
+
+    def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
+        """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
         store = Store(Location(task.work))
-        parents = [_parent(store, path, row) for path, row in task.places]
-        began = time.monotonic()
-        found = synthesise(self._chat, self._judge, parents, self._params, self._seed)
-        store.at(task.timing).write_bytes(orjson.dumps(time.monotonic() - began))
-        _write(store, task, found, self._chat.info)
+        parents = read_parents(store, task.places)
+        before = sum(engine.seconds for engine in self._engines)
+        only = None if self._spec.only is None else frozenset(self._spec.only)
+        chat: Chat = self._chat
+        written = 0.0
+        if task.written is not None:
+            calls, written = read_written(store, task.written)
+            chat = Recorded(calls, self._spec.writer)
+        try:
+            found = synthesise(chat, self._judge, parents, self._params, self._spec.seed, only)
+        finally:
+            self._memory.flush()
+        return found, written + sum(engine.seconds for engine in self._engines) - before
+
+    def _remembering(self, spec: ModelSpec, identity: str) -> RememberingChat:
+        engine = lasting_chat(spec)
+        self._engines.append(engine)
+        return RememberingChat(engine, self._memory, identity)
+
+
+class PilotWorker:
+    """Runs the steps like `SynthWorker`, and counts what they cost instead of writing rows."""
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._worker = SynthWorker(spec)
+
+    def __call__(self, task: SynthTask) -> dict[str, float]:
+        """Return seconds, and of the calls made ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``."""
+        found, seconds = self._worker.generate(task)
+        counts: Counter[str] = Counter()
+        for made in (made for one in found for made in one.calls if not made.cached):
+            counts[f"{made.step}.calls"] += made.attempts
+            counts[f"{made.step}.prompt_tokens"] += made.prompt_tokens
+            counts[f"{made.step}.completion_tokens"] += made.completion_tokens
+        return {"seconds": seconds, **counts}
 
 
 def check_synthesis(params: SynthParams) -> None:
@@ -138,7 +161,9 @@ def check_synthesis(params: SynthParams) -> None:
             resolve_engine(spec)
 
 
-def run_synthesis(context: Context, fates: Sequence[Fate]) -> tuple[list[Fate], int, SynthesisReport]:
+def run_synthesis(
+    context: Context, fates: Sequence[Fate], subset: Subset = Subset()
+) -> tuple[list[Fate], int, SynthesisReport]:
     """Generate; returns the fates of the synthetic parts, the number of attempts, and the report.
 
     Raises `ModelError` where no engine can be had; everything before it is kept.
@@ -147,32 +172,88 @@ def run_synthesis(context: Context, fates: Sequence[Fate]) -> tuple[list[Fate], 
     if params is None:
         raise ModelError("the recipe has no synth section")
     check(params)
+    tasks = generation_tasks(context, fates, params, subset)
+    spec, gpus = worker_spec(context, params, subset)
+    ready = SynthParams.model_validate_json(spec.params_json)
+    if ready.judge is not None and apart(ready):
+        tasks = write_first(context, tasks, WriteSpec(spec.params_json, spec.seed, spec.cache, spec.writer, spec.only))
+        gpus = ready.judge.gpus
+    run_actor_pass(
+        context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
+    )
+    gpus = max(gpus, ready.model.gpus)
+    context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
+    made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
+    report = read_report(context.store, tasks, _settings(params, spec, gpus))
+    probed = [(task.attempts, task.places) for task in tasks]
+    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, spec.judge or spec.writer))
+    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update={"judge": judge})
+
+
+def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:
+    """Draw the pictures among the survivors, and return the partitions to generate for them."""
+    drawn = context.store.read(_select(context, fates, params)).to_pylist()
+    if subset.known_pictures:
+        known = known_parents(context.store)
+        drawn = [row for row in drawn if row["id"] in known]
     engine = resolve_engine(params.model)
-    selection = _select(context, fates, params)
-    drawn = context.store.read(selection).to_pylist()
-    models = [_model_identity(params.model), None if params.judge is None else _model_identity(params.judge), engine]
-    tasks: list[SynthTask] = []
+    models = [_model_name(params.model), None if params.judge is None else _model_name(params.judge), engine]
+    made_of = [identity(params), models, *([list(subset.only)] if subset.only is not None else [])]
+    tasks = []
     for number in range(0, len(drawn), PARENTS_PER_PART):
         members = drawn[number : number + PARENTS_PER_PART]
         places = tuple((row["path"], row["row"]) for row in members)
-        name = fingerprint(
-            ["synth", VERSION, context.recipe.seed], identity(params), models, [list(place) for place in places]
-        )
+        name = fingerprint(["synth", VERSION, context.recipe.seed], *made_of, [list(place) for place in places])
         part = Part(SYNTHETIC, number // PARENTS_PER_PART, name)
-        attempts = part.attributes("synth", name)
-        tasks.append(SynthTask(context.store.work.uri, part, attempts, places))
-    ready = params.model_copy(
-        update={
-            "model": _placed(params.model),
-            "judge": None if params.judge is None else _placed(params.judge),
-        }
+        tasks.append(SynthTask(context.store.work.uri, part, part.attributes("synth", name), places))
+    return tasks
+
+
+def worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[WorkerSpec, float]:
+    """Return what the actor needs, and the GPUs that it holds."""
+    writer = _placed(params.model)
+    judge = None if params.judge is None else _placed(params.judge)
+    ready = params.model_copy(update={"model": writer, "judge": judge})
+    cache = cache_of(context.store, params)
+    spec = WorkerSpec(
+        params_json=ready.model_dump_json(),
+        seed=context.recipe.seed,
+        cache=None if cache is None else cache.uri,
+        writer=model_identity(params.model),
+        judge=None if params.judge is None else model_identity(params.judge),
+        only=subset.only,
     )
-    gpus = ready.model.gpus + (ready.judge.gpus if ready.judge is not None else 0.0)
-    resources = Resources(cpus=1.0, gpus=gpus)
-    spec = WorkerSpec(ready.model_dump_json(), context.recipe.seed)
-    run_actor_pass(context, "synth", SynthWorker, spec, tasks, resources, actors=1, folders=_FOLDERS)
-    made = [Fate(task.part, task.attempts, ingested=False) for task in tasks]
-    return made, len(drawn) * params.per_image, _report(context.store, tasks, params, gpus)
+    return spec, writer.gpus + (judge.gpus if judge is not None else 0.0)
+
+
+def cache_of(store: Store, params: SynthParams) -> Location | None:
+    """Return where generations are kept: what the recipe names, else a folder of the run; None for nowhere."""
+    if params.cache is False:
+        return None
+    return store.at(CACHE) if params.cache is None else Location.of(params.cache)
+
+
+def known_parents(store: Store) -> set[str]:
+    """Return the records that attempts in the run folder were made for."""
+    folder = f"attributes/synth/{SYNTHETIC}"
+    parts = [name for name in store.at(folder).files() if name.startswith("part-")]
+    return {parent for name in parts for parent in store.read(f"{folder}/{name}", ["parent"])["parent"].to_pylist()}
+
+
+def _settings(params: SynthParams, spec: WorkerSpec, gpus: float) -> dict[str, Any]:
+    """Return the fields of the report that say what was asked for."""
+    return {
+        "engine": resolve_engine(params.model),
+        "engine_version": "",
+        "model": params.model.name,
+        "revision": "",
+        "self_judged": params.judge is None,
+        "random_weights": params.model.name == RANDOM or (params.model.name == EMBEDDED and not is_trained()),
+        "prompts": {step: (prompt.file, prompt.sha256) for step, prompt in used_prompts(params).items()},
+        "models": {"writer": spec.writer, "judge": spec.judge or spec.writer},
+        "only": spec.only,
+        "gpus": gpus,
+    }
 
 
 def _placed(spec: ModelSpec) -> ModelSpec:
@@ -182,7 +263,7 @@ def _placed(spec: ModelSpec) -> ModelSpec:
     return spec.model_copy(update={"engine": engine, "gpus": gpus})
 
 
-def _model_identity(spec: ModelSpec) -> list[str | None]:
+def _model_name(spec: ModelSpec) -> list[str | None]:
     """Name the model in fingerprints: an endpoint by what the recipe says, weights at hand by their content."""
     if resolve_engine(spec) == "openai":
         return [spec.name, spec.revision, spec.base_url]
@@ -220,94 +301,3 @@ def select_parents(task: SelectTask) -> None:
         both = table if drawn is None else pa.concat_tables([drawn, table])
         drawn = select_images(both, params, task.seed)
     store.write(task.output, _PLACES.empty_table() if drawn is None else drawn.select(_PLACES.names).cast(_PLACES))
-
-
-def _parent(store: Store, path: str, row: int) -> Parent:
-    record, data = store.read_row(path, row)
-    if len(data) != 1 or data[0] is None:
-        raise StageError(f"{path} row {row} was drawn for synthesis and has no single picture with bytes; run again")
-    return Parent.of(record, data[0])
-
-
-def _write(store: Store, task: SynthTask, found: list[Outcome], info: EngineInfo) -> None:
-    records = [one.record for one in found if one.record is not None]
-    faults = [fault for fault in validate_records(records) if fault is not None]
-    if faults:
-        raise ModelError(
-            f"a finished synthetic record fails its own schema: {faults[0]}; this is a bug, please report it"
-        )
-    measured = [
-        {"id": row["id"], "category": row["category"], "notes": []}
-        | {name: [] for name in INGEST_ATTRIBUTES.names if name not in ("id", "category", "notes")}
-        for row in records
-    ]
-    store.write(task.part.ingest, pa.Table.from_pylist(measured, schema=INGEST_ATTRIBUTES))
-    with store.writer(task.part.records, RECORDS) as writer:
-        for row in records:
-            writer.add(row, 2_000)
-    summary = to_json(yields(found))
-    lines = [_attempt(one) for one in found]
-    if lines:
-        lines[0] |= {"yields": summary, "engine": info.model_dump_json()}
-    store.write(task.attempts, pa.Table.from_pylist(lines, schema=ATTEMPTS))
-
-
-def to_json(tree: dict[str, Any]) -> str:
-    """Return a tree of counts as JSON with sorted keys."""
-    return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _attempt(one: Outcome) -> dict[str, Any]:
-    kept = one.outcome == "kept"
-    return {
-        "id": one.id,
-        "source_ref": source_ref(one.parent, one.n),
-        "outcome": None if kept else one.outcome,
-        "stage": None if kept else one.stage,
-        "reason": None if kept else one.reason,
-        "detail": None if kept else one.detail,
-        "parent": one.parent,
-        "instruction_type": one.leaf,
-        "answer_format": one.format,
-        "generation": None if one.generation is None else to_json(one.generation),
-    }
-
-
-def _report(store: Store, tasks: Sequence[SynthTask], params: SynthParams, gpus: float) -> SynthesisReport:
-    total: dict[str, Any] = {"steps": {}, "types": {}}
-    info: EngineInfo | None = None
-    for task in tasks:
-        rows = store.read(task.attempts, ["yields", "engine"]).slice(0, 1).to_pylist()
-        if rows:
-            total = add_yields(total, orjson.loads(rows[0]["yields"]))
-            info = EngineInfo.model_validate_json(rows[0]["engine"])
-    steps = total["steps"]
-    flat = {
-        stage: {k: v for k, v in counts.items() if k != "reasons"} | counts.get("reasons", {})
-        for stage, counts in steps.items()
-    }
-    return SynthesisReport(
-        engine=info.engine if info else resolve_engine(params.model),
-        engine_version=info.version if info else "",
-        model=info.model if info else params.model.name,
-        revision=info.revision if info else "",
-        self_judged=params.judge is None,
-        random_weights=params.model.name == EMBEDDED and not _trained(),
-        yields=flat,
-        prompt_tokens=sum(counts["prompt_tokens"] for counts in steps.values()),
-        completion_tokens=sum(counts["completion_tokens"] for counts in steps.values()),
-        engine_seconds=round(_engine_seconds(store, tasks), 3),
-        gpus=gpus,
-    )
-
-
-def _engine_seconds(store: Store, tasks: Sequence[SynthTask]) -> float:
-    timed = [store.at(task.timing) for task in tasks]
-    return sum(float(orjson.loads(file.read_bytes())) for file in timed if file.exists())
-
-
-def _trained() -> bool:
-    """True once the package ships trained weights for the embedded model."""
-    from infinity_mm.synth.tiny_model import PACKAGED
-
-    return PACKAGED.is_dir()

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jinja2
+import orjson
 import yaml
 from PIL import Image
 
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.closing import Examples, merge_examples
+from infinity_mm.pipeline.merging import STAGE as MERGE
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.store import Store
 
@@ -66,11 +68,22 @@ def _kept(store: Store, examples: Mapping[str, Examples]) -> list[dict[str, Any]
     return [{**row.model_dump(), "card": cards.get(row.id)} for row in chosen]
 
 
-def _generated(store: Store, examples: Examples) -> list[dict[str, Any]]:
-    made = _cards(store, set(examples.generated), (SYNTHETIC,))
-    rows = [made[identity] for identity in examples.generated if identity in made]
-    cards = _cards(store, {row["parent"] for row in rows})
-    return [{**row, "card": cards.get(row["parent"])} for row in rows]
+def _generated(store: Store, examples: Examples) -> dict[str, list[dict[str, Any]]]:
+    """Return per instruction type the questions to show: what was written, its scores, and its picture."""
+    wanted = {identity for ids in examples.generated.values() for identity in ids}
+    found: dict[str, dict[str, Any]] = {}
+    columns = ["id", "parent", "answer_format", "generation"]
+    for path in _parts(store, f"attributes/synth/{SYNTHETIC}"):
+        if len(found) < len(wanted):
+            rows = store.read(path, columns).to_pylist()
+            found |= {row["id"]: {**row, **orjson.loads(row["generation"])} for row in rows if row["id"] in wanted}
+    cards = _cards(store, {row["parent"] for row in found.values()})
+    return {
+        name: [
+            {**found[identity], "card": cards.get(found[identity]["parent"])} for identity in ids if identity in found
+        ]
+        for name, ids in examples.generated.items()
+    }
 
 
 def _cards(store: Store, wanted: set[str], sources: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -84,8 +97,23 @@ def _cards(store: Store, wanted: set[str], sources: Iterable[str] | None = None)
             for number, identity in enumerate(ids):
                 if identity in wanted and identity not in found:
                     record, data = store.read_row(path, number)
-                    found[identity] = {**record, "thumbnail": _thumbnail(data[0]) if data and data[0] else None}
+                    said = _merged(store, path, number) or record["messages"]
+                    picture = _thumbnail(data[0]) if data and data[0] else None
+                    found[identity] = {**record, "messages": said, "thumbnail": picture}
     return found
+
+
+def _merged(store: Store, records: str, row: int) -> list[dict[str, str]] | None:
+    """Return the conversation that others were merged into, of a record of a part; None where none were."""
+    folder = f"attributes/{MERGE}/{records.split('/')[-2]}"
+    number = records.rpartition("/")[2].split("-")[1]
+    for name in store.at(folder).files():
+        if name.startswith(f"part-{number}-"):
+            messages: list[dict[str, str]] | None = store.read(f"{folder}/{name}", ["messages"])["messages"][
+                row
+            ].as_py()
+            return messages
+    return None
 
 
 def _thumbnail(data: bytes) -> str:

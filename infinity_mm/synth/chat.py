@@ -40,6 +40,8 @@ class Request(Frozen):
     system: str = ""
     #: The user's text; the images are placed before it, in order.
     prompt: str
+    #: Name and version of the file that the texts come from, e.g. ``tag.v1``; "" for none. Engines never see it.
+    prompt_file: str = ""
     #: Original file bytes of each picture. Decoded by the engine's adapter, never by the engine.
     images: tuple[bytes, ...] = ()
     #: JSON Schema (draft 2020-12 subset: object, array, string, integer, enum, bounds) of the reply.
@@ -68,6 +70,8 @@ class Reply(Frozen):
     error: str | None = None
     #: Free text for people: the exception's message, the server's status.
     detail: str = ""
+    #: Why the engine stopped; None on failure.
+    finish_reason: Literal["stop", "length"] | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -88,7 +92,8 @@ class EngineInfo(Frozen):
 class ModelSpec(Frozen):
     """Which model, and how to reach it. The `model` key of a recipe's `synth`."""
 
-    #: Hub name, local folder, or "embedded": the tiny checkpoint that the project builds itself.
+    #: Hub name, local folder, "embedded": the small trained model that ships with the package, or "random": a
+    #: checkpoint with random weights.
     name: str = "embedded"
     #: Hub commit; None takes the default branch and records what it resolved to.
     revision: str | None = None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
-from infinity_mm.synth.params import StepName
+from infinity_mm.synth import checks, step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth.chat import EngineInfo
+from infinity_mm.synth.params import CallName, StepName
 from infinity_mm.synth.rows import Format
 
 #: The stages in order, each with the step whose calls it makes.
@@ -18,24 +19,38 @@ STAGES: tuple[tuple[str, StepName], ...] = (
     (step3_generate.STAGE, "generate"),
     (step4_filter.STAGE, "judge"),
 )
+#: Where a question that became a turn of another record is booked; see `infinity_mm.synth.merge`.
+MERGE_STAGE = "synth.merge"
+#: Reason of an attempt whose type was not asked for this time, by `infinity-mm synth --only`.
+NOT_ASKED = "type_not_asked_for"
 #: Every reason an attempt may end with, by stage.
 REASONS: dict[str, tuple[str, ...]] = {
     step1_tag.STAGE: step1_tag.REASONS,
-    step2_classify.STAGE: step2_classify.REASONS,
+    step2_classify.STAGE: (*step2_classify.REASONS, NOT_ASKED),
     step3_generate.STAGE: step3_generate.REASONS,
-    step4_filter.STAGE: step4_filter.REASONS,
+    step4_filter.STAGE: (*step4_filter.REASONS, *checks.REASONS),
 }
+
+
+#: The stages that an attempt with a type goes through.
+_TYPED_STAGES = (step3_generate.STAGE, step4_filter.STAGE)
 
 
 @dataclass(frozen=True)
 class StepCall:
-    """What one step of one attempt cost."""
+    """What one call of one attempt cost."""
 
-    step: StepName
+    step: CallName
     #: Tries.
     attempts: int
     prompt_tokens: int
     completion_tokens: int
+    #: Name of the generation, see `infinity_mm.synth.cache.key`; None where none was given.
+    generation: str | None = None
+    #: True where the answer was there before and no call was made.
+    cached: bool = False
+    #: Who answered.
+    engine: EngineInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -61,20 +76,33 @@ class Outcome:
     generation: dict[str, Any] | None
     #: Calls made for this attempt. The tags of a picture are counted with its attempt 0.
     calls: tuple[StepCall, ...]
+    #: Id of the record that holds this question as one of its turns; None for all but those.
+    winner: str | None = None
 
 
 def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     """Return counts, ready for JSON: ``steps`` by stage and ``types`` by leaf.
 
-    Per stage: attempts in, out, dropped, quarantined, reasons, tries, prompt_tokens, completion_tokens.
-    Per leaf: kept, dropped, quarantined of the attempts that got this type, and their reasons as
-    ``stage.reason``. Counts of parts add up to the counts of the whole, see `add_yields`.
+    Per stage: attempts in, out, dropped, quarantined, reasons, tries, prompt_tokens, completion_tokens. Per leaf, of
+    the attempts that got this type: kept, dropped, quarantined, their reasons as ``stage.reason``, the tokens of all
+    their calls but the tags, and ``steps``: how many came into each later stage and went on. Counts of parts add up
+    to the counts of the whole, see `add_yields`. Questions are counted, not records: a turn of a merged one is kept.
     """
+    # A turn of another record has come through every step.
+    gathered = [
+        replace(one, outcome="kept", stage=None, reason=None) if one.stage == MERGE_STAGE else one for one in outcomes
+    ]
+    leaves = sorted({one.leaf for one in gathered if one.leaf is not None})
+    return {
+        "steps": _steps(gathered),
+        "types": {leaf: _type([one for one in gathered if one.leaf == leaf]) for leaf in leaves},
+    }
+
+
+def _steps(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     steps: dict[str, Counter[str]] = {stage: Counter() for stage, _ in STAGES}
     reasons: dict[str, Counter[str]] = {stage: Counter() for stage, _ in STAGES}
-    types: dict[str, Counter[str]] = {}
-    type_reasons: dict[str, Counter[str]] = {}
-    stage_of = {step: stage for stage, step in STAGES}
+    stage_of: dict[str, str] = {step: stage for stage, step in STAGES}
     for one in outcomes:
         for stage, _ in STAGES:
             steps[stage]["in"] += 1
@@ -84,19 +112,31 @@ def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
                 break
             steps[stage]["out"] += 1
         for made in one.calls:
-            steps[stage_of[made.step]].update(
+            # Checks of what was written are part of the filter.
+            steps[stage_of.get(made.step, step4_filter.STAGE)].update(
                 tries=made.attempts, prompt_tokens=made.prompt_tokens, completion_tokens=made.completion_tokens
             )
-        if one.leaf is not None:
-            types.setdefault(one.leaf, Counter())[one.outcome] += 1
-            why = type_reasons.setdefault(one.leaf, Counter())
-            if one.stage is not None:
-                why[f"{one.stage}.{one.reason}"] += 1
     fields = ("in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "completion_tokens")
-    ends = ("kept", "dropped", "quarantined")
+    return {stage: {f: steps[stage][f] for f in fields} | _reasons(reasons[stage]) for stage, _ in STAGES}
+
+
+def _type(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Count the attempts of one type."""
+    ends = Counter(one.outcome for one in outcomes)
+    why = Counter(f"{one.stage}.{one.reason}" for one in outcomes if one.stage is not None)
+    calls = [made for one in outcomes for made in one.calls if made.step != "tag"]
+    steps: dict[str, dict[str, int]] = {}
+    left = [one for one in outcomes if one.stage != step2_classify.STAGE]
+    for stage in _TYPED_STAGES:
+        on = [one for one in left if one.stage != stage]
+        steps[stage] = {"came": len(left), "went_on": len(on)}
+        left = on
     return {
-        "steps": {stage: {f: steps[stage][f] for f in fields} | _reasons(reasons[stage]) for stage, _ in STAGES},
-        "types": {leaf: {e: types[leaf][e] for e in ends} | _reasons(type_reasons[leaf]) for leaf in sorted(types)},
+        **{end: ends[end] for end in ("kept", "dropped", "quarantined")},
+        "prompt_tokens": sum(made.prompt_tokens for made in calls),
+        "completion_tokens": sum(made.completion_tokens for made in calls),
+        "steps": steps,
+        **_reasons(why),
     }
 
 

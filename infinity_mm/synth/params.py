@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,12 +11,18 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.record import Category
 from infinity_mm.synth.chat import ModelSpec, Sampling
+from infinity_mm.synth.mapping import MappingFile
+from infinity_mm.synth.prompts import Prompt, PromptFile, load_prompt
 from infinity_mm.synth.rows import Format
+from infinity_mm.synth.seeds import SeedFile
 from infinity_mm.synth.structured import Charset
 from infinity_mm.synth.taxonomy import Taxonomy
 
 StepName = Literal["tag", "classify", "generate", "judge"]
 STEP_NAMES: tuple[StepName, ...] = ("tag", "classify", "generate", "judge")
+#: Calls that check what was written, where the recipe asks for them; the second of a pair asks again.
+CheckName = Literal["relevance", "blind", "blind_again", "answer", "answer_again"]
+CallName = StepName | CheckName
 
 
 class Draw(Frozen):
@@ -93,8 +99,69 @@ class RuleParams(Frozen):
     max_run: int = Field(default=8, ge=2)
     #: Words copied in a row from the instructions that count as a leak.
     leak_words: int = Field(default=6, ge=3)
-    #: Keep a bare yes or no. Off by default: models say yes far too often, and one row cannot balance the set.
-    allow_yes_no: bool = False
+    #: What becomes of a bare yes or no. Models say yes far too often: ``drop`` keeps none, ``balance`` as many of one
+    #: as of the other for each instruction type over the whole run, ``keep`` all.
+    yes_no: Literal["drop", "balance", "keep"] = "drop"
+    #: Language of question and answer (ISO 639-1); what is surely another one is dropped. None allows any.
+    language: Annotated[str, Field(pattern="^[a-z]{2,3}$")] | None = "en"
+    #: Another language is believed from here on.
+    min_language_confidence: float = Field(default=0.8, ge=0.0, le=1.0)
+
+
+class OfferParams(Frozen):
+    """Which instruction types a picture is offered, see `infinity_mm.synth.offers`; by default all of them in turn."""
+
+    #: File that says which tags speak for which type, made by `infinity-mm mapping`; None treats all types alike.
+    mapping: MappingFile | None = None
+    #: 1 draws types in proportion to their score, lower ones prefer the best, higher ones even them out.
+    temperature: float = Field(default=1.0, gt=0.0, le=100.0)
+    #: Score of a type whose tags are absent from the picture; above 0 every type stays possible.
+    floor: float = Field(default=0.02, gt=0.0, le=1.0)
+    #: Largest share of the attempts that any one type may be offered to.
+    max_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    #: The same for single types, or for groups (levels 1 and 2), whose types share it evenly.
+    shares: dict[str, Annotated[float, Field(ge=0.0, le=1.0)]] = Field(default_factory=dict)
+
+    @property
+    def limited(self) -> bool:
+        """True where any type has a share below 1."""
+        return self.max_share < 1 or any(share < 1 for share in self.shares.values())
+
+
+class CheckParams(Frozen):
+    """Further looks at what was written, each for calls of its own; off by default, and then they cost none.
+
+    ``mark`` writes the result beside the row, ``drop`` also drops by it; a failed call is no result, and where it
+    should have decided the attempt is quarantined.
+    """
+
+    #: Ask whether the picture can answer the question (one call).
+    relevance: Literal["off", "mark", "drop"] = "off"
+    #: Ask the question without the picture (one call; two for multiple choice, the options turned round). Only words,
+    #: phrases and options can be compared; other formats are not looked at.
+    blind: Literal["off", "mark", "drop"] = "off"
+    #: Answer the question twice, independently (two calls), in the same formats.
+    agreement: Literal["off", "mark", "drop"] = "off"
+    #: Least share of the two that must agree with the written answer where ``agreement`` drops.
+    min_agreement: float = Field(default=0.5, gt=0.0, le=1.0)
+    #: Numbers agree within this share of the larger one.
+    tolerance: float = Field(default=0.0, ge=0.0, le=0.5)
+    #: How the independent answers are drawn.
+    answer: Draw = Draw(temperature=0.7, top_p=0.9)
+
+    @property
+    def any(self) -> bool:
+        """True where any check is asked for."""
+        return (self.relevance, self.blind, self.agreement) != ("off", "off", "off")
+
+
+class JudgeProbe(Frozen):
+    """How the judge is measured: rows of the run, altered so that they are wrong, under the judge's own call."""
+
+    #: Rows to alter, each in up to five ways; 0 measures nothing.
+    rows: int = Field(default=24, ge=0)
+    #: What to do where the judge passes altered rows as often as unaltered ones, as far as the counts can tell.
+    on_chance: Literal["warn", "stop"] = "warn"
 
 
 class SynthParams(Frozen):
@@ -111,6 +178,8 @@ class SynthParams(Frozen):
     #: Instruction types to make: names of leaves or of levels 1 and 2; None means all.
     types: tuple[str, ...] | None = None
     formats: FormatWeights = FormatWeights()
+    #: Make the kept questions about one picture the turns of one record.
+    merge_turns: bool = False
     #: Tell the trained model, at the end of the question, which form of answer is wanted.
     format_hint: bool = True
     #: Least confidence (1 to 5) of a tag that is used.
@@ -124,20 +193,38 @@ class SynthParams(Frozen):
     charset: Charset = "ascii"
     limits: Limits = Limits()
     rules: RuleParams = RuleParams()
+    offer: OfferParams = OfferParams()
+    #: Annotated seed rows (see `infinity_mm.synth.seeds`) of which two of the same type, about other pictures, are
+    #: shown to the generator; ``package`` takes a few of the project's own, None shows none.
+    seeds: SeedFile | None = None
+    checks: CheckParams = CheckParams()
     draws: StepDraws = StepDraws()
     model: ModelSpec = ModelSpec()
     #: None judges with the generating model; the rows then say so.
     judge: ModelSpec | None = None
+    judge_probe: JudgeProbe = JudgeProbe()
+
+    #: Prompt files of the user's own, by step; the package's are listed by `infinity-mm synth --prompts`.
+    prompts: dict[StepName, PromptFile] = Field(default_factory=dict)
+    #: Folder or URI of the generation cache, which several runs may share; None keeps it in the run folder, false
+    #: keeps none.
+    cache: str | Literal[False] | None = None
+
+    def prompt(self, step: StepName, default: tuple[str, int]) -> Prompt:
+        """Return the prompt of a step: the user's, or the package's `default` (name, version)."""
+        return self.prompts[step].parse() if step in self.prompts else load_prompt(*default)
 
     @model_validator(mode="after")
     def _known_types(self) -> SynthParams:
         try:
             Taxonomy.load().select(self.types)
+            for name in self.offer.shares:
+                Taxonomy.load().select([name])
         except RecipeError as error:
             raise ValueError(str(error)) from error
         return self
 
 
-def call_seed(seed: int, step: StepName, key: str) -> int:
+def call_seed(seed: int, step: CallName, key: str) -> int:
     """Return the seed of a request: 30 bits of (recipe seed, step, attempt), so that retries stay within int32."""
     return keyed_u64(seed, f"synth.{step}", key) & 0x3FFFFFFF

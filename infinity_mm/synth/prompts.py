@@ -9,14 +9,20 @@ are ``$slot`` as in `string.Template`. A changed wording is a new version: old r
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from string import Template
+from typing import Any
 
-from infinity_mm.errors import StageError
+from pydantic import model_validator
+
+from infinity_mm.errors import RecipeError, StageError
+from infinity_mm.frozen import Frozen
+from infinity_mm.fs import Location
 
 _HEADER = re.compile(r"^\[([a-z0-9_.]+)\]$", re.MULTILINE)
 
@@ -53,6 +59,69 @@ class Prompt:
             )
         return template.substitute(slots)
 
+    @property
+    def file(self) -> str:
+        """Name and version, as the file is called."""
+        return f"{self.name}.v{self.version}"
+
+
+class PromptFile(Frozen):
+    """A prompt of the user's own in place of the package's; written in a recipe as its path alone."""
+
+    #: Named ``<name>.v<version>.txt``.
+    file: str
+    #: The content; filled in when the recipe is loaded, so that every worker has it and the manifest shows it.
+    text: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        return {"file": value} if isinstance(value, str) else value
+
+    def parse(self) -> Prompt:
+        """Return the prompt; raises `StageError` for a file that is none."""
+        name, version = _name_of(self.file)
+        return parse_prompt(name, version, self.text.encode())
+
+
+def read_prompt_file(place: Location, like: Prompt) -> PromptFile:
+    """Return the content of a user's prompt file, checked to have the sections and slots of the package's.
+
+    Raises `RecipeError` for a file that is absent, is no text, is named otherwise, or asks for other slots.
+    """
+    try:
+        data = place.read_bytes()
+        found = PromptFile(file=place.uri, text=data.decode("utf-8"))
+        prompt = found.parse()
+    except (OSError, UnicodeDecodeError, StageError) as error:
+        raise RecipeError(f"cannot take {place} as prompt {like.name}: {error}") from error
+    needed, given = ({name for name, _ in one.sections} for one in (like, prompt))
+    if not needed <= given:
+        raise RecipeError(f"prompt {place} has no section {', '.join(sorted(needed - given))}, which {like.file} has")
+    for section in needed:
+        want, got = (set(Template(one.text(section)).get_identifiers()) for one in (like, prompt))
+        if want != got:
+            raise RecipeError(
+                f"prompt {place} [{section}] has the slots {sorted(got)}; {like.file} has {sorted(want)}, and each is "
+                "filled in (write $$ for a dollar sign)"
+            )
+    return found
+
+
+def _name_of(file: str) -> tuple[str, int]:
+    found = re.fullmatch(r"([a-z][a-z0-9_]*)\.v([0-9]{1,6})\.txt", posixpath.basename(file))
+    if found is None:
+        raise StageError(
+            f"{posixpath.basename(file)!r}: a prompt file is called <name>.v<version>.txt, as generate.v2.txt"
+        )
+    return found[1], int(found[2])
+
+
+def packaged_prompts() -> list[tuple[str, int]]:
+    """Return (name, version) of every prompt file of the package, sorted."""
+    folder = resources.files("infinity_mm.synth").joinpath("prompts")
+    return sorted(_name_of(file.name) for file in folder.iterdir() if file.name.endswith(".txt"))
+
 
 @cache
 def load_prompt(name: str, version: int) -> Prompt:
@@ -65,6 +134,7 @@ def load_prompt(name: str, version: int) -> Prompt:
     return parse_prompt(name, version, data)
 
 
+@lru_cache(maxsize=64)
 def parse_prompt(name: str, version: int, data: bytes) -> Prompt:
     """Return the prompt in the bytes of a file; raise `StageError` for text outside of a section."""
     before, *pieces = _HEADER.split(data.decode("utf-8"))

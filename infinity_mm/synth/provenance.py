@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from infinity_mm.frozen import Frozen
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
 from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import EngineInfo, Sampling
-from infinity_mm.synth.params import STEP_NAMES, StepName
-from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.params import STEP_NAMES, CallName, StepName, SynthParams
+from infinity_mm.synth.prompts import Prompt
 from infinity_mm.synth.rows import Format, Judged
 from infinity_mm.synth.taxonomy import Taxonomy
 
@@ -26,6 +27,9 @@ class CallProvenance(Frozen):
     """One call: who answered what, and how the tokens were drawn."""
 
     engine: EngineInfo
+    #: Name of the generation in a cache, 48 hex digits; None where none was given. Whether the words came from the
+    #: cache is no property of the row: `infinity-mm explain` tells it of a run folder.
+    generation: str | None = None
     prompt: str
     prompt_version: int
     #: Of the prompt file, 64 hex digits.
@@ -58,6 +62,16 @@ class TagProvenance(Frozen):
     confidence: int
 
 
+class CheckProvenance(Frozen):
+    """What the checks found, see `infinity_mm.synth.rows.Checks`; None where it was not looked at."""
+
+    relevant: bool | None
+    blind_correct: bool | None
+    agreement: float | None
+    blind_answers: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
 class Provenance(Frozen):
     """The JSON in the `extra` column of every synthetic row."""
 
@@ -78,17 +92,27 @@ class Provenance(Frozen):
     #: The judge's score, 1 to 10.
     score: int
     score_reason: str
+    #: None where the recipe asks for no checks.
+    checks: CheckProvenance | None = None
     #: True where the judge is the model that wrote the row.
     self_judged: bool
     license_note: str
     calls: dict[StepName, CallProvenance]
+    #: Of the turns after the first, where questions about one picture were merged.
+    further_turns: tuple[Provenance, ...] = ()
 
 
-def provenance(row: Judged, calls: Mapping[StepName, Call], writer: EngineInfo, judge: EngineInfo) -> Provenance:
-    """Return the provenance of a judged row from the four calls that made it."""
+def used_prompts(params: SynthParams) -> dict[StepName, Prompt]:
+    """Return the prompt of every step: the package's, or the user's own."""
+    return {step: params.prompt(step, PROMPTS[step]) for step in STEP_NAMES}
+
+
+def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[StepName, Prompt]) -> Provenance:
+    """Return the provenance of a judged row from the four calls that made it, with the prompts they used."""
     generated = row.generated
     typed = generated.typed
     parent = typed.attempt.parent
+    writer, judge = calls["generate"].engine, calls["judge"].engine
     taxonomy = Taxonomy.load()
     level1, level2, leaf = taxonomy.path(typed.leaf)
     return Provenance(
@@ -110,19 +134,20 @@ def provenance(row: Judged, calls: Mapping[StepName, Call], writer: EngineInfo, 
         options=generated.options,
         score=row.score,
         score_reason=row.reason,
+        checks=CheckProvenance(**asdict(generated.checks)) if generated.checks else None,
         self_judged=(writer.model, writer.revision) == (judge.model, judge.revision),
         license_note=(
             f"The licence column is the picture's, from its parent row. The words were written by {writer.model}; "
             "terms of that model may apply to them."
         ),
-        calls={step: _one(step, calls[step], judge if step == "judge" else writer) for step in STEP_NAMES},
+        calls={step: _one(prompts[step], calls[step]) for step in STEP_NAMES},
     )
 
 
-def _one(step: StepName, made: Call, engine: EngineInfo) -> CallProvenance:
-    prompt = load_prompt(*PROMPTS[step])
+def _one(prompt: Prompt, made: Call) -> CallProvenance:
     return CallProvenance(
-        engine=engine,
+        engine=made.engine,
+        generation=made.generation,
         prompt=prompt.name,
         prompt_version=prompt.version,
         prompt_sha256=prompt.sha256,

@@ -84,6 +84,8 @@ class Attempt:
 
     tagged: Tagged
     n: int
+    #: Names of the types offered to it, best first; None leaves that to step 2.
+    offered: tuple[str, ...] | None = None
 
     @property
     def parent(self) -> Parent:
@@ -106,6 +108,21 @@ class Typed:
 
 
 @dataclass(frozen=True)
+class Checks:
+    """What answering the question again showed; None where it was not looked at, or the call failed."""
+
+    #: Whether the model says that the picture can answer the question.
+    relevant: bool | None = None
+    #: Whether the question was answered rightly without the picture.
+    blind_correct: bool | None = None
+    #: Share of the independent answers that agree with the written one, 0 to 1.
+    agreement: float | None = None
+    #: What was answered: without the picture, then with it.
+    blind_answers: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Generated:
     """A question and its answer, not yet judged."""
 
@@ -115,6 +132,8 @@ class Generated:
     answer: str
     #: The four options in the order shown, () for other formats.
     options: tuple[str, ...] = ()
+    #: None before they are made, or where the recipe asks for none.
+    checks: Checks | None = None
 
     @property
     def letter(self) -> str | None:

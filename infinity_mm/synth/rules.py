@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
+from infinity_mm.filters.language import UNDETERMINED, detect
 from infinity_mm.synth import step3_generate
 from infinity_mm.synth.params import RuleParams
 from infinity_mm.synth.prompts import load_prompt
@@ -17,6 +18,7 @@ REASONS = (
     "empty_text",
     "control_markup",
     "question_too_short",
+    "wrong_language",
     "answer_too_short",
     "answer_too_long",
     "refusal",
@@ -48,7 +50,7 @@ _LEAK = re.compile(
     r"\b(?:instruction type|kind of question|form of the answer|(?:given|provided|listed) tags|the tags|json object)\b",
     re.IGNORECASE,
 )
-_YES_NO = re.compile(r"(?:yes|no)\W*", re.IGNORECASE)
+_YES_NO = re.compile(r"(yes|no)\W*", re.IGNORECASE)
 
 
 def words(text: str) -> list[str]:
@@ -85,6 +87,10 @@ def _texts(row: Generated, params: RuleParams) -> Drop | None:
             return Drop("control_markup", f"{name}: {found.group()!r}")
     if len(row.question) < params.min_question_chars:
         return Drop("question_too_short", f"chars={len(row.question)} < min_question_chars={params.min_question_chars}")
+    language, confidence = detect([text for _, text in _parts(row)])
+    other = params.language is not None and language not in (params.language, UNDETERMINED)
+    if other and confidence >= params.min_language_confidence:
+        return Drop("wrong_language", f"language={language}, confidence={confidence:.2f}; expected {params.language}")
     return None
 
 
@@ -129,7 +135,7 @@ def _answer(row: Generated, params: RuleParams) -> Drop | None:
     form = row.typed.format
     if row.options and len({_folded(option) for option in row.options}) < len(row.options):
         return Drop("options_not_distinct", " | ".join(row.options))
-    if form == "word_or_phrase" and not params.allow_yes_no and _YES_NO.fullmatch(row.answer):
+    if form == "word_or_phrase" and params.yes_no == "drop" and yes_or_no(row) is not None:
         return Drop("yes_no_answer", row.answer)
     question, answer = words(row.question), tuple(words(row.answer))
     # "Is it red or blue?" names its answers rightly.
@@ -137,6 +143,12 @@ def _answer(row: Generated, params: RuleParams) -> Drop | None:
     if short and answer and answer in _grams(question, len(answer)):
         return Drop("answer_in_question", row.answer)
     return None
+
+
+def yes_or_no(row: Generated) -> str | None:
+    """Return "yes" or "no" where that is the whole answer, else None."""
+    found = _YES_NO.fullmatch(row.answer) if row.typed.format == "word_or_phrase" else None
+    return found.group(1).lower() if found else None
 
 
 def _duplicate(row: Generated, earlier: Iterable[Generated]) -> Drop | None:

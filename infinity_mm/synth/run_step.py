@@ -13,20 +13,21 @@ early leaves the others alone; each gives exactly one `Outcome`. What becomes of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Generic, TypeVar
 
 from infinity_mm.errors import RecipeError, StageError
 from infinity_mm.fingerprint import Json
-from infinity_mm.synth import rules, step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth import checks, rules, step1_tag, step2_classify, step3_generate, step4_filter
 from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
-from infinity_mm.synth.outcomes import Outcome, StepCall
-from infinity_mm.synth.params import StepName, SynthParams
-from infinity_mm.synth.prompts import load_prompt
-from infinity_mm.synth.provenance import PROMPTS, provenance
+from infinity_mm.synth.merge import merge_turns
+from infinity_mm.synth.offers import with_offers
+from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
+from infinity_mm.synth.params import CallName, StepName, SynthParams
+from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
 from infinity_mm.synth.taxonomy import Taxonomy
@@ -36,8 +37,10 @@ __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 #: Raised whenever the same replies would give other outcomes.
 VERSION = 1
 
-#: Fields of `SynthParams` that choose pictures, not what is made of one.
-_CHOICE_OF_IMAGES = {"images", "categories", "sources"}
+#: Fields of `SynthParams` that choose pictures, or measure the judge; nothing of a row depends on them.
+_NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe"}
+#: Fields that an identity names otherwise, or not at all.
+_ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
 _MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus"}
 
@@ -62,7 +65,7 @@ class _Live(Generic[R]):
     parent: Parent
     n: int
     row: R
-    calls: Mapping[StepName, Call]
+    calls: Mapping[CallName, Call]
 
 
 _TAG: _Step[Parent, Tagged] = _Step("tag", step1_tag.STAGE, step1_tag.request, step1_tag.read)
@@ -96,49 +99,78 @@ def identity(params: SynthParams) -> Json:
     Holds versions, prompts, taxonomy and every parameter that can change an outcome; pictures to draw
     and the means of reaching a model are left out.
     """
-    dump = params.model_dump(mode="json", exclude=_CHOICE_OF_IMAGES)
+    dump = params.model_dump(mode="json", exclude=_NOT_OF_ROWS | _ELSEWHERE)
     for role in ("model", "judge"):
         if dump[role] is not None:
             dump[role] = {key: value for key, value in dump[role].items() if key not in _MEANS}
+    dump["offer"]["mapping"] = None if params.offer.mapping is None else params.offer.mapping.parse().sha256
+    dump["seeds"] = None if params.seeds is None else params.seeds.sha256
     return {
         "version": VERSION,
-        "prompts": {step: load_prompt(*prompt).sha256 for step, prompt in PROMPTS.items()},
+        "prompts": {step: [prompt.file, prompt.sha256] for step, prompt in used_prompts(params).items()},
         "taxonomy": Taxonomy.load().sha256,
         "params": dump,
     }
 
 
-def synthesise(chat: Chat, judge: Chat, parents: Sequence[Parent], params: SynthParams, seed: int) -> list[Outcome]:
+def synthesise(
+    chat: Chat,
+    judge: Chat,
+    parents: Sequence[Parent],
+    params: SynthParams,
+    seed: int,
+    only: Collection[str] | None = None,
+) -> list[Outcome]:
     """Run the four steps for a partition of pictures.
 
     Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
-    itself; the rows then say that they were judged by their writer. Raises `ModelError` only where an
-    engine is gone, `StageError` for a parent given twice.
+    itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
+    end once it is known. Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
-    if len(order) != len(parents):
-        raise StageError(f"synthesise: {len(parents)} parents with {len(order)} distinct ids; give each parent once")
+    passed, ended = write(chat, parents, params, seed, only)
+    judged, lost = _advance(_JUDGE, judge, passed, params, seed)
+    ended += lost
+    ended += [_settle(one, params) for one in judged]
+    ended.sort(key=lambda one: (order[one.parent], one.n))
+    return merge_turns(ended) if params.merge_turns else ended
+
+
+def write(
+    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int, only: Collection[str] | None = None
+) -> tuple[list[_Live[Generated]], list[Outcome]]:
+    """Run the steps before the judge; returns the attempts that it shall see, and the outcomes of the others."""
+    distinct = len({parent.id for parent in parents})
+    if distinct != len(parents):
+        raise StageError(f"synthesise: {len(parents)} parents with {distinct} distinct ids; give each parent once")
     pictures = [_Live(parent, 0, parent, {}) for parent in parents]
     tagged, untagged = _advance(_TAG, chat, pictures, params, seed)
     ended = [_again(one, n) for one in untagged for n in range(params.per_image)]
     attempts = [_Live(one.parent, n, Attempt(one.row, n), one.calls) for one in tagged for n in range(params.per_image)]
-    typed, lost = _advance(_CLASSIFY, chat, attempts, params, seed)
+    offered, lost = _offer(attempts, params, seed)
     ended += lost
+    typed, lost = _advance(_CLASSIFY, chat, offered, params, seed)
+    ended += lost
+    if only is not None:
+        ended += [
+            _end(one, step2_classify.STAGE, Drop(NOT_ASKED, "")) for one in typed if one.row.leaf.name not in only
+        ]
+        typed = [one for one in typed if one.row.leaf.name in only]
     written, lost = _advance(_GENERATE, chat, typed, params, seed)
     ended += lost
     passed, lost = _apply_rules(written, params)
     ended += lost
-    judged, lost = _advance(_JUDGE, judge, passed, params, seed)
-    ended += lost
-    ended += [_settle(one, chat, judge, params) for one in judged]
-    return sorted(ended, key=lambda one: (order[one.parent], one.n))
+    passed, lost = _apply_checks(chat, passed, params, seed)
+    return passed, ended + lost
 
 
 def _advance(
     step: _Step[R, S], chat: Chat, live: Sequence[_Live[R]], params: SynthParams, seed: int
 ) -> tuple[list[_Live[S]], list[Outcome]]:
     """Run one step over all live attempts; return those that go on and the outcomes of those that ended."""
-    made = call(chat, [step.request(one.row, params, seed) for one in live], params.max_retries)
+    file = params.prompt(step.name, PROMPTS[step.name]).file
+    asked = [step.request(one.row, params, seed).model_copy(update={"prompt_file": file}) for one in live]
+    made = call(chat, asked, params.max_retries)
     on: list[_Live[S]] = []
     ended: list[Outcome] = []
     for one, answer in zip(live, made, strict=True):
@@ -149,6 +181,17 @@ def _advance(
         else:
             on.append(_Live(one.parent, one.n, result, after.calls))
     return on, ended
+
+
+def _offer(
+    live: Sequence[_Live[Attempt]], params: SynthParams, seed: int
+) -> tuple[list[_Live[Attempt]], list[Outcome]]:
+    """Settle which types each attempt is offered; those that are left without any end here."""
+    rows = with_offers([one.row for one in live], params, seed)
+    after = [replace(one, row=row) for one, row in zip(live, rows, strict=True)]
+    none = Drop("no_type_left", "every type's share of the partition is used up by other attempts")
+    ended = [_end(one, step2_classify.STAGE, none) for one in after if one.row.offered == ()]
+    return [one for one in after if one.row.offered != ()], ended
 
 
 def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple[list[_Live[Generated]], list[Outcome]]:
@@ -167,12 +210,34 @@ def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple
     return passed, ended
 
 
-def _settle(one: _Live[Judged], chat: Chat, judge: Chat, params: SynthParams) -> Outcome:
+def _apply_checks(
+    chat: Chat, live: Sequence[_Live[Generated]], params: SynthParams, seed: int
+) -> tuple[list[_Live[Generated]], list[Outcome]]:
+    """Make the recipe's checks of what was written, all in one batch."""
+    if not params.checks.any:
+        return list(live), []
+    asked = [checks.requests(one.row, params, seed) for one in live]
+    made = iter(call(chat, [request for each in asked for request in each.values()], params.max_retries))
+    passed: list[_Live[Generated]] = []
+    ended: list[Outcome] = []
+    for one, each in zip(live, asked, strict=True):
+        calls: dict[CallName, Call] = {name: next(made) for name in each}
+        found = checks.read(one.row, {name: calls[name].reply for name in each}, params.checks)
+        after = replace(one, row=replace(one.row, checks=found), calls={**one.calls, **calls})
+        broken = checks.verdict(after.row, params.checks)
+        if broken is None:
+            passed.append(after)
+        else:
+            ended.append(_end(after, step4_filter.STAGE, broken))
+    return passed, ended
+
+
+def _settle(one: _Live[Judged], params: SynthParams) -> Outcome:
     """Keep or drop a judged attempt by its score."""
     broken = step4_filter.verdict(one.row, params.min_score)
     if broken is not None:
         return _end(one, step4_filter.STAGE, broken)
-    origin = provenance(one.row, one.calls, chat.info, judge.info)
+    origin = provenance(one.row, one.calls, used_prompts(params))
     kept = _outcome(one)
     return replace(kept, record=assemble(one.row, origin, params.format_hint))
 
@@ -207,7 +272,15 @@ def _outcome(one: _Live[R]) -> Outcome:
         record=None,
         generation=_generation(generated, judged) if generated else None,
         calls=tuple(
-            StepCall(step, made.attempts, made.prompt_tokens, made.completion_tokens)
+            StepCall(
+                step,
+                made.attempts,
+                made.prompt_tokens,
+                made.completion_tokens,
+                made.generation,
+                made.cached,
+                made.engine,
+            )
             for step, made in one.calls.items()
             if step != "tag" or one.n == 0
         ),
@@ -221,6 +294,7 @@ def _generation(generated: Generated, judged: Judged | None) -> dict[str, Json]:
         "options": list(generated.options),
         "score": judged.score if judged else None,
         "score_reason": judged.reason if judged else None,
+        "checks": asdict(generated.checks) if generated.checks else None,
     }
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from infinity_mm.synth.chat import Reply, Request
 from infinity_mm.synth.params import SynthParams, call_seed
-from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import Drop, Failed, Parent, Tag, Tagged
 from infinity_mm.synth.structured import CALL_REASONS, array, integer, read_json, record, text, token_budget
 
@@ -27,7 +26,7 @@ def schema(params: SynthParams) -> dict[str, Any]:
 
 def request(row: Parent, params: SynthParams, seed: int) -> Request:
     """Return the call that tags the row's picture."""
-    prompt = load_prompt(*PROMPT)
+    prompt = params.prompt("tag", PROMPT)
     form = schema(params)
     return Request(
         key=f"{row.id}/tag",

@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from infinity_mm.keyed import keyed_u64, keyed_unit
 from infinity_mm.synth.chat import Reply, Request
 from infinity_mm.synth.params import SynthParams, call_seed
-from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Format, Typed, tag_line
 from infinity_mm.synth.structured import CALL_REASONS, read_choice, token_budget
 from infinity_mm.synth.taxonomy import Leaf, Taxonomy
 
 STAGE = "synth.classify"
 PROMPT = ("classify", 1)
-REASONS = ("no_suitable_type", *CALL_REASONS)
+REASONS = ("no_type_left", "no_suitable_type", *CALL_REASONS)
 #: The choice that refuses every candidate; the prompt file names it too.
 NONE = "None of these"
 #: Forms that can hold a description or a transcript.
@@ -28,11 +27,15 @@ _OPEN_FORMATS: tuple[Format, ...] = ("brief", "detailed")
 
 
 def candidates(row: Attempt, params: SynthParams, seed: int) -> tuple[Leaf, ...]:
-    """Return the types offered to an attempt: at most `params.candidates`, a function of (seed, attempt) alone.
+    """Return the types offered to an attempt: those that it carries, or else at most `params.candidates`.
 
+    The latter are a function of (seed, attempt) alone.
     Inside each level-1 group the leaves stand in an order drawn for this attempt; the k-th leaf of
     every group comes before the (k+1)-th of any, so that all groups are offered as evenly as they last.
     """
+    if row.offered is not None:
+        found = (Taxonomy.load().canonical(name) for name in row.offered)
+        return tuple(leaf for leaf in found if leaf is not None)
     groups: dict[str, list[tuple[int, Leaf]]] = {}
     for leaf in Taxonomy.load().select(params.types):
         draw = keyed_u64(seed, "synth.candidate", f"{row.key}/{leaf.name}")
@@ -64,7 +67,7 @@ def answer_format(row: Attempt, leaf: Leaf, weights: Mapping[Format, float], see
 
 def request(row: Attempt, params: SynthParams, seed: int) -> Request:
     """Return the call that chooses a type for the attempt."""
-    prompt = load_prompt(*PROMPT)
+    prompt = params.prompt("classify", PROMPT)
     offered = candidates(row, params, seed)
     choices = (*(leaf.name for leaf in offered), NONE)
     lines = "\n".join(f"- {leaf.name}: {leaf.asks}" for leaf in offered)

@@ -12,15 +12,16 @@ from __future__ import annotations
 from typing import Any
 
 from infinity_mm.keyed import keyed_u64
+from infinity_mm.synth.alter import folded
 from infinity_mm.synth.chat import Reply, Request
+from infinity_mm.synth.examples import choose, shown
 from infinity_mm.synth.params import SynthParams, call_seed
-from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import LETTERS, Drop, Failed, Format, Generated, Typed, tag_line
 from infinity_mm.synth.structured import CALL_REASONS, array, read_json, record, text, token_budget
 
 STAGE = "synth.generate"
 PROMPT = ("generate", 1)
-REASONS = CALL_REASONS
+REASONS = ("example_copied", *CALL_REASONS)
 
 
 def schema(form: Format, params: SynthParams) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def schema(form: Format, params: SynthParams) -> dict[str, Any]:
 
 def request(row: Typed, params: SynthParams, seed: int) -> Request:
     """Return the call that writes the question and its answer."""
-    prompt = load_prompt(*PROMPT)
+    prompt = params.prompt("generate", PROMPT)
     form = schema(row.format, params)
     slots = {
         "tags": tag_line(row.attempt.tagged.tags),
@@ -55,7 +56,7 @@ def request(row: Typed, params: SynthParams, seed: int) -> Request:
     return Request(
         key=f"{row.attempt.key}/generate",
         system=prompt.text("system"),
-        prompt=prompt.fill("user", slots),
+        prompt=prompt.fill("user", slots) + shown(choose(row, params, seed)),
         images=(row.attempt.parent.data,),
         json_schema=form,
         sampling=params.draws.generate.sampling(token_budget(form)),
@@ -69,6 +70,9 @@ def read(row: Typed, reply: Reply, params: SynthParams, seed: int) -> Generated 
     if isinstance(value, Failed):
         return value
     question, answer = (" ".join(value[name].split()) for name in ("question", "answer"))
+    for example in choose(row, params, seed):
+        if folded(example.row.question) == folded(question):
+            return Drop("example_copied", f"seed {example.id}: {question}")
     if row.format != "multiple_choice":
         return Generated(row, question, answer)
     options = [" ".join(wrong.split()) for wrong in value["distractors"]]

@@ -10,7 +10,6 @@ from typing import Any
 from infinity_mm.synth import rules
 from infinity_mm.synth.chat import Reply, Request
 from infinity_mm.synth.params import SynthParams, call_seed
-from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import LETTERS, Drop, Failed, Generated, Judged
 from infinity_mm.synth.structured import CALL_REASONS, integer, read_json, record, text, token_budget
 
@@ -33,7 +32,7 @@ def with_options(question: str, options: tuple[str, ...]) -> str:
 
 def request(row: Generated, params: SynthParams, seed: int) -> Request:
     """Return the call that scores the question and answer."""
-    prompt = load_prompt(*PROMPT)
+    prompt = params.prompt("judge", PROMPT)
     form = schema(params)
     slots = {
         "leaf": row.typed.leaf.name,

@@ -21,8 +21,16 @@ from infinity_mm.synth.rows import Failed
 #: text in every grammar engine. "unicode": everything but control characters, up to four bytes.
 Charset = Literal["ascii", "unicode"]
 
+#: Error of a reply -> reason, where the request itself is at fault.
+_AT_FAULT = {
+    "undecodable_image": "undecodable_image",
+    "image_too_large": "image_too_large",
+    "prompt_too_long": "prompt_too_long",
+    "refused": "request_refused",
+    "engine_died": "engine_died",
+}
 #: Reasons of a call that gave no usable answer; the attempt is quarantined.
-CALL_REASONS = ("model_call_failed", "unparsable_reply")
+CALL_REASONS = ("model_call_failed", "unparsable_reply", *_AT_FAULT.values())
 #: Engines check replies too; these errors of theirs mean that an answer came and was not usable.
 _UNUSABLE = ("truncated", "invalid_output")
 
@@ -163,7 +171,8 @@ def read_reply(request: Request, reply: Reply) -> Any | Failed:
 
 
 def _call_failed(reply: Reply) -> Failed:
-    reason = "unparsable_reply" if reply.error in _UNUSABLE else "model_call_failed"
+    error = reply.error or ""
+    reason = "unparsable_reply" if error in _UNUSABLE else _AT_FAULT.get(error, "model_call_failed")
     return Failed(reason, f"{reply.error or 'no reason given'}: {reply.detail}".rstrip(": "))
 
 

@@ -1,12 +1,13 @@
-"""The embedded checkpoint: a vision-language model of 1.5 MB that the project writes itself, offline.
+"""The checkpoints that need no download: a trained one that ships with the package, a random one built on the spot.
+
+The trained one is made by `infinity_mm.synth.train_small`; its own README.md says what it can do. The random one is a
+vision-language model of 1.5 MB whose words are noise, for what must be tried on another model or without training.
 
 The architecture is Idefics3 (Laurençon et al. 2024, arXiv:2408.12637): a SigLIP-style vision tower, a
 pixel-shuffle connector and a Llama decoder. It is a supported family of vLLM and of transformers alike, and
 its processor runs on Pillow, without torchvision. Every picture is squashed to 224 x 224 and costs 49 tokens.
 Weights are random, drawn from a seed: the words of this model are noise. What it makes real on a laptop is
 everything around the words: prompts, grammars, batching, failures, provenance.
-
-A directory `checkpoint/` inside the package, once it holds trained weights, is used instead.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 #: Raise it with any change that alters a written byte; it names the folder in the cache.
 RECIPE_VERSION: Final = 1
-#: Trained weights that ship with the package take precedence over weights built on the spot.
-PACKAGED: Final = Path(__file__).parent / "checkpoint"
+#: The trained checkpoint, as it ships with the package.
+PACKAGED: Final = Path(__file__).parent / "small_vlm" / "checkpoint"
 
 _RECIPE_FILE = "recipe.json"
 _VOCABULARY = 1024
@@ -53,15 +54,23 @@ _CHAT_TEMPLATE = (
 
 
 def embedded_checkpoint(cache_dir: Path | None = None) -> Path:
-    """Return the folder of the embedded checkpoint, building it on first use.
+    """Return the folder of the trained checkpoint, or of the random one where the package came without weights."""
+    return PACKAGED if is_trained() else random_checkpoint(cache_dir)
+
+
+def is_trained() -> bool:
+    """Tell whether the package holds trained weights for the embedded model."""
+    return (PACKAGED / "config.json").is_file() and (PACKAGED / "model.safetensors").is_file()
+
+
+def random_checkpoint(cache_dir: Path | None = None) -> Path:
+    """Return the folder of the checkpoint with random weights, building it on first use.
 
     Parameters
     ----------
     cache_dir
         Where built checkpoints live; ``$XDG_CACHE_HOME/infinity-mm`` (or ``~/.cache/infinity-mm``) by default.
     """
-    if (PACKAGED / "config.json").is_file() and (PACKAGED / "model.safetensors").is_file():
-        return PACKAGED
     if cache_dir is None:
         cache_dir = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "infinity-mm"
     return build(cache_dir / f"tiny-vlm-v{RECIPE_VERSION}")
@@ -245,7 +254,7 @@ def _train_tokenizer() -> str:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_corpus(), trainer)
+    tokenizer.train_from_iterator(corpus(), trainer)
     if tokenizer.get_vocab_size() != _VOCABULARY:
         raise ValueError(f"the corpus gave {tokenizer.get_vocab_size()} tokens; the model has {_VOCABULARY}")
     return str(tokenizer.to_str(pretty=False))
@@ -304,7 +313,7 @@ _COLOURS = ("red", "green", "blue", "yellow", "black", "white", "orange", "grey"
 _PLACES = ("table", "street", "wall", "page", "left side", "right side", "floor", "background")
 
 
-def _corpus() -> Iterator[str]:
+def corpus() -> Iterator[str]:
     """Yield the sentences that the merges are learned from: the kind of text that synthesis prompts consist of."""
     yield from _INSTRUCTIONS * 20
     for index in range(1200):

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infinity_mm.decontam.benchmarks import KNOWN, Columns, choose_columns, coco_picture, known
+from infinity_mm.decontam.benchmarks import KNOWN, Columns, choose_columns, known, picture_names
 from infinity_mm.decontam.index import read_hashes, read_manifest
 from infinity_mm.errors import UsageError
 from infinity_mm.fs import Location
@@ -17,17 +17,17 @@ from tests.decontam.sets import encoded, find, leaks, make, scenes, write_tsv
     ("name", "columns", "expected"),
     [
         ("mmbench_dev_en", "index question hint A B C D answer category image l2-category split",
-         Columns(("image",), "question", "index", "answer")),
+         Columns(("image",), "question", ("index",), "answer")),
         ("mmmu", "id question options explanation image_1 image_2 image_3 img_type answer",
-         Columns(("image_1", "image_2", "image_3"), "question", "id", "answer")),
+         Columns(("image_1", "image_2", "image_3"), "question", ("id",), "answer")),
         ("mathvista", "pid question image decoded_image choices unit answer query metadata",
-         Columns(("decoded_image",), "question", "pid", "answer")),
-        ("chartqa", "imgname query label", Columns(("imgname",), "query", None, "label")),
+         Columns(("decoded_image",), "question", ("pid",), "answer")),
+        ("chartqa", "imgname query label", Columns(("imgname",), "query", (), "label")),
         ("docvqa", "questionId question question_types image docId answers",
-         Columns(("image",), "question", "questionId", "answers")),
+         Columns(("image",), "question", ("questionId",), "answers")),
         ("coco_karpathy", "filepath sentids filename imgid split sentences cocoid",
-         Columns(("filename",), None, "cocoid", "sentences")),
-        ("mine", "uid prompt pictures", Columns((), "prompt", "uid")),
+         Columns(("filename",), None, ("cocoid",), "sentences")),
+        ("mine", "uid prompt pictures", Columns((), "prompt", ("uid",))),
     ],
 )  # fmt: skip
 def test_columns_as_published_are_found(name, columns, expected):
@@ -45,10 +45,12 @@ def test_names_are_told_apart():
     assert known("vqav2-val").name == "vqav2"
     assert known("mmmu_pro").name == "mmmu"
     assert known("mmbenchmark").name == ""
-    assert len({one.name for one in KNOWN}) == len(KNOWN) == 15
+    assert len({one.name for one in KNOWN}) == len(KNOWN) == 16
+    assert known("ok_vqa_val2014").name == known("ok-vqa").name == "okvqa"
+    assert known("hallusion_bench").name == "hallusionbench"
     row = {"image_id": 42, "question_id": 420001, "question": "What?"}
-    assert coco_picture("vqav2", row) == "COCO_val2014_000000000042.jpg"
-    assert coco_picture("textvqa", row) is None
+    assert picture_names("vqav2", row)[0] == "COCO_val2014_000000000042.jpg"
+    assert picture_names("textvqa", row) == ()
 
 
 def test_questions_of_vqav2_find_their_pictures_by_number(tmp_path):

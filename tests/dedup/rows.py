@@ -18,6 +18,7 @@ class Pic:
     pixels: str
     phash: int = 0x0F0F_F0F0_1234_5678
     std: float = 50.0
+    flat: float = 0.1
     thumb: int | bytes = 100
     size: tuple[int, int] = (100, 80)
 
@@ -51,6 +52,7 @@ def table_of(*lines: Line, signed: SignatureParams | None = None) -> pa.Table:
             "pixel_sha256": [p.pixels for p in line.pictures],
             "phash": [p.phash for p in line.pictures],
             "luma_std": [p.std for p in line.pictures],
+            "flat": [p.flat for p in line.pictures],
             "thumb": [p.thumbnail for p in line.pictures],
         }
         for line in lines

@@ -39,8 +39,8 @@ def test_size_and_a_second_call_does_nothing(demo_input):
     before = (demo_input / "traps.json").stat().st_mtime_ns
     counts = build(demo_input)
     assert (demo_input / "traps.json").stat().st_mtime_ns == before
-    assert len(counts) == 9
-    assert sum(counts.values()) == 1911
+    assert len(counts) == 10
+    assert sum(counts.values()) == 1975
     assert sum(count_traps(demo_input).values()) == 125
     assert sum(p.stat().st_size for p in demo_input.rglob("*") if p.is_file()) < 60e6
 

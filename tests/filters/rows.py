@@ -53,6 +53,7 @@ def picture(**changes: Any) -> dict[str, Any]:
         "pixel_sha256": "0" * 64,
         "phash": 1,
         "luma_std": 50.0,
+        "flat": 0.1,
         "thumb": b"\0" * 256,
     }
     return ordinary | changes

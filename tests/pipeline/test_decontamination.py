@@ -1,7 +1,9 @@
 """Evaluation sets in the sources of a run: planted pictures and questions go, with their item named; the rest stays."""
 
+import hashlib
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe, recipe_fingerprint
 from infinity_mm.store import Store
 from tests.decontam.sets import chart, encoded, make, noise, scenes
+from tests.pipeline.served import Served, answer
 from tests.running import digest_of
 
 pytestmark = pytest.mark.usefixtures("shared_ray")
@@ -100,6 +103,10 @@ def ledger(work: Path) -> dict[str, dict[str, object]]:
     }
     rows = [row for path in sorted((work / "ledger").glob("part-*")) for row in pq.read_table(path).to_pylist()]
     return {names[row["id"]]: row for row in rows}
+
+
+def read(folder: Path) -> list[dict[str, object]]:
+    return [row for path in sorted(folder.rglob("*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
 @pytest.fixture
@@ -217,3 +224,65 @@ def test_rows_that_filters_dropped_are_not_looked_at(planted, tmp_path):
     small = sum(count for reason, count in dropped.items() if reason.startswith("image."))
     assert (leakage.checked, small > 0) == (40 - small, True)
     assert leakage.rows == 5
+
+
+@pytest.fixture
+def model() -> Iterator[Served]:
+    running = Served()
+    yield running
+    running.shutdown()
+
+
+def asks(question: Callable[[str], str]) -> Callable[[dict[str, object], int], tuple[str, str]]:
+    """Return what a model answers that knows its questions by heart: `question` names one, given a draw."""
+
+    def reply(body: dict[str, object], voice: int) -> tuple[str, str]:
+        step, text = answer(body, voice)
+        known = question(hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest())
+        return step, json.dumps(json.loads(text) | {"question": known}) if step == "generate" else text
+
+    return reply
+
+
+def test_generated_rows_that_repeat_a_question_are_dropped(planted, copy, tmp_path, model, monkeypatch):
+    pytest.importorskip("openai")
+    few = asks(lambda draw: LONG if draw[0] in "012" else "How much was sold in May?")
+    monkeypatch.setattr("tests.pipeline.served.answer", few)
+    synth = {"model": model.spec(), "images": 34, "per_image": 1, "min_tag_confidence": 1, "min_score": 2}
+    path = recipe(planted, tmp_path, synth=synth)
+    manifest = go(path, copy)
+    leakage = manifest.leakage.sources["synthetic"]
+    made = [row for row in read(copy / "ledger") if row["source"] == "synthetic"]
+    texts = {row["id"]: row["messages"][0]["content"] for row in read(copy / "records/synthetic")}
+    assert leakage.checked == len(texts) > 10
+    repeated = {name for name, text in texts.items() if LONG in text}
+    lost = {row["id"]: row for row in made if row["stage"] == "decontaminate"}
+    assert lost.keys() > repeated
+    assert 0 < len(repeated) <= 10
+    assert leakage.rows == len(lost) == leakage.benchmarks["textvqa"].rows
+    assert manifest.books["synthetic"].dropped["decontaminate.benchmark_question"] == len(repeated)
+    for name, row in lost.items():
+        both = name not in repeated
+        assert row["reason"] == ("benchmark_image_and_question" if both else "benchmark_question")
+        assert row["detail"].startswith(
+            "textvqa chart: pHash distance" if both else "textvqa asked: 100% of a question"
+        )
+        life = explain(Store(Location.of(copy)), name)
+        assert life.attributes["decontaminate"]["benchmarks"] == ["textvqa"]
+        assert life.places == []
+    assert not lost.keys() & {row["id"] for row in read(copy / "exports/pq")}
+    again = go(path, copy)
+    assert [stage.name for stage in again.stages if stage.made] == []
+    assert "<td>synthetic</td>" in (copy / "report/index.html").read_text()
+    loose = go(path, copy, "decontaminate.max_pictures=2")  # what is asked about three pictures is a template then
+    assert "decontaminate.benchmark_question" not in loose.books["synthetic"].dropped
+
+
+def test_what_a_switched_off_pass_left_is_swept(planted, copy, tmp_path):
+    go(recipe(planted, tmp_path, decontaminate=None), copy)
+    assert not [
+        path
+        for path in (copy / "state").iterdir()
+        if path.name in ("matches", "asked", "leakage") and any(path.iterdir())
+    ]
+    assert not list((copy / "state").glob("decontaminate*/part-*"))

@@ -27,7 +27,7 @@ def test_a_pilot_counts_every_row_and_scales_what_it_kept(write_recipe, tmp_path
 @pytest.mark.timeout(600)
 def test_a_pilot_with_synthesis_predicts_tokens_and_the_hours_of_the_engine(write_recipe):
     pytest.importorskip("torch", reason="no model engine is installed")
-    synth = {"images": 8, "per_image": 2, "min_score": 2, "model": {"name": "embedded", "engine": "transformers"}}
+    synth = {"images": 8, "per_image": 2, "min_score": 2, "model": {"name": "random", "engine": "transformers"}}
     path = write_recipe(sources=("llava_mix665k",), limit=None, synth=synth)
     few = forecast(load_recipe(path, ["synth.images=8"]), 40, OPTIONS)
     many = forecast(load_recipe(path, ["synth.images=8000"]), 40, OPTIONS)

@@ -19,6 +19,8 @@ SYNTH = {
     "per_image": 2,
     "min_tag_confidence": 1,
     "min_score": 2,
+    "judge_probe": {"rows": 6},
+    "rules": {"language": None},  # random letters are of any language
     "draws": {step: {"temperature": 1.0} for step in ("tag", "classify", "generate", "judge")},
 }
 
@@ -33,7 +35,7 @@ def test_synthetic_rows_are_accounted_for_and_explained(write_recipe, tmp_path, 
 
         if not (vllm_is_cpu_build() or local_gpus()):
             pytest.skip("no vLLM that runs here")
-    synth = SYNTH | {"model": {"name": "embedded", "engine": engine}}
+    synth = SYNTH | {"model": {"name": "random", "engine": engine}}
     recipe = load_recipe(write_recipe(sources=("llava_mix665k", "infinity_instruct"), limit=None, synth=synth))
     work = Location.of(tmp_path / "work")
     manifest = run(recipe, work, RunOptions(workers=2, quiet=True))
@@ -43,6 +45,8 @@ def test_synthetic_rows_are_accounted_for_and_explained(write_recipe, tmp_path, 
     assert manifest.synthesis.engine == engine
     assert manifest.synthesis.random_weights
     assert manifest.synthesis.self_judged
+    _check_yields(manifest.synthesis, books)
+    _check_judge(manifest.synthesis.judge, tmp_path / "work")
     before = digest_of(tmp_path / "work")
     again = run(recipe, work, RunOptions(workers=1, quiet=True))
     assert [stage.name for stage in again.stages if stage.made] == []
@@ -50,9 +54,30 @@ def test_synthetic_rows_are_accounted_for_and_explained(write_recipe, tmp_path, 
     for part in (tmp_path / "work/attributes/synth").rglob("part-*"):
         part.unlink()
     run(recipe, work, RunOptions(workers=1, quiet=True))
-    assert digest_of(tmp_path / "work") == before, "generations of the embedded model repeat"
+    assert digest_of(tmp_path / "work") == before, "generations of the random model repeat"
     _check_lives(Store(work))
     _check_exports(tmp_path / "work")
+
+
+def _check_yields(synthesis, books):
+    typed = synthesis.yields["synth.classify"]["out"]
+    assert sum(row.kept for row in synthesis.types.values()) == books.kept
+    assert sum(row.steps["synth.generate"].came for row in synthesis.types.values()) == typed
+    written = sum(row.steps["synth.filter"].came for row in synthesis.types.values())
+    assert written == synthesis.yields["synth.filter"]["in"]
+
+
+def _check_judge(judge, work):
+    """Random weights cannot judge, and the report says so."""
+    assert judge.rows > 0
+    assert judge.altered >= judge.rows
+    assert judge.chance
+    assert "cannot be told from chance" in judge.warnings[0]
+    assert judge.overall("as_written").asked == judge.rows
+    html = (work / "report/index.html").read_text()
+    assert "Quality of the judge" in html
+    assert "swapped_image" in html
+    assert "Yields by instruction type" in html
 
 
 def _check_lives(store):
@@ -66,7 +91,7 @@ def _check_lives(store):
     assert origin.parent == synthetic.record["parent"]
     assert set(origin.calls) == {"tag", "classify", "generate", "judge"}
     for call in origin.calls.values():
-        assert call.engine.model == "embedded"
+        assert call.engine.model == "random"
         assert call.engine.revision
         assert call.prompt_sha256
         assert call.sampling.temperature == 1.0

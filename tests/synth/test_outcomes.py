@@ -39,9 +39,17 @@ def test_steps_and_types_are_counted() -> None:
     }  # fmt: skip
     assert steps["synth.filter"]["prompt_tokens"] == 14
     assert counted["types"] == {
-        "Count people": {"kept": 1, "dropped": 1, "quarantined": 0, "reasons": {"synth.filter.low_score": 1}},
-        "Parse charts": {"kept": 0, "dropped": 0, "quarantined": 1, "reasons": {"synth.generate.unparsable_reply": 1}},
-    }
+        "Count people": {
+            "kept": 1, "dropped": 1, "quarantined": 0, "prompt_tokens": 14, "completion_tokens": 6,
+            "steps": {"synth.generate": {"came": 2, "went_on": 2}, "synth.filter": {"came": 2, "went_on": 1}},
+            "reasons": {"synth.filter.low_score": 1},
+        },
+        "Parse charts": {
+            "kept": 0, "dropped": 0, "quarantined": 1, "prompt_tokens": 0, "completion_tokens": 0,
+            "steps": {"synth.generate": {"came": 1, "went_on": 0}, "synth.filter": {"came": 0, "went_on": 0}},
+            "reasons": {"synth.generate.unparsable_reply": 1},
+        },
+    }  # fmt: skip
 
 
 def test_parts_add_up() -> None:

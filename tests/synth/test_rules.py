@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infinity_mm.synth.rules import REASONS, judge_by_rule
+from infinity_mm.synth import step3_generate
+from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.rules import REASONS, judge_by_rule, words, yes_or_no
 
 WHERE = "Where is the red car standing?"
 BRIEF = "It is under the roof, so it stands in a garage."
@@ -20,6 +22,8 @@ BROKEN: list[tuple[str, str, str, str, tuple[str, ...]]] = [
     ("control_markup", "word_or_phrase", "What is in <image> here?", "a car", ()),
     ("control_markup", "brief", WHERE, "It stands there, <|im_end|> and it is red.", ()),
     ("question_too_short", "word_or_phrase", "What car?", "a bus", ()),
+    ("wrong_language", "word_or_phrase", "De quelle couleur est la voiture devant la maison ?", "rouge", ()),
+    ("wrong_language", "brief", WHERE, "Das rote Auto steht in der Garage neben dem Haus, weil die Tür offen ist.", ()),
     ("answer_too_short", "brief", WHERE, "In a garage.", ()),
     ("answer_too_short", "detailed", WHERE, "It stands in a garage next to the house.", ()),
     ("answer_too_long", "word_or_phrase", WHERE, "in a little garage at the end of the road", ()),
@@ -83,9 +87,87 @@ def test_every_reason_has_an_example() -> None:
 
 
 def test_thresholds_are_the_recipes(kit: Any) -> None:
-    rules = kit.with_params(rules={"allow_yes_no": True, "max_phrase_words": 20, "max_run": 40}).rules
+    rules = kit.with_params(rules={"yes_no": "keep", "max_phrase_words": 20, "max_run": 40}).rules
     for question, answer in (("Is there a car?", "Yes"), (WHERE, "in a little garage at the end of a long road")):
         assert judge_by_rule(kit.generated(question, answer), (), rules) is None
+
+
+def test_any_language_may_be_asked_for(kit: Any) -> None:
+    french = kit.generated("De quelle couleur est la voiture devant la maison ?", "rouge")
+    for language in ("fr", None):
+        assert judge_by_rule(french, (), kit.with_params(rules={"language": language}).rules) is None
+
+
+SENTENCES = st.lists(
+    st.sampled_from(["The car is red.", "A wall stands behind it.", "Two birds sit on the roof.", "It is 7 o'clock."]),
+    min_size=2, max_size=4, unique=True,
+)  # fmt: skip
+REFUSALS = (
+    "I'm sorry, but",
+    "As an AI model",
+    "I cannot see",
+    "I don't know",
+    "it is not possible to tell",
+    "I apologise",
+)
+
+
+@given(sentences=SENTENCES, refusal=st.sampled_from(REFUSALS), place=st.integers(0, 4), upper=st.booleans())
+def test_a_refusal_is_found_wherever_it_stands(kit: Any, sentences: Any, refusal: str, place: int, upper: bool) -> None:
+    said = refusal.upper() if upper else refusal
+    answer = " ".join([*sentences[:place], f"{said} what it is.", *sentences[place:]])
+    plain = judge_by_rule(kit.generated(WHERE, " ".join(sentences), "brief"), (), kit.params.rules)
+    assert plain is None
+    drop = judge_by_rule(kit.generated(WHERE, answer, "brief"), (), kit.params.rules)
+    assert drop is not None
+    assert drop.reason == "refusal"
+
+
+OWN = [words(text) for _, text in load_prompt(*step3_generate.PROMPT).sections]
+
+
+@given(sentences=SENTENCES, section=st.sampled_from(OWN), start=st.integers(0, 200), extra=st.integers(0, 4))
+def test_any_run_of_our_instructions_is_a_leak(kit: Any, sentences: Any, section: Any, start: int, extra: int) -> None:
+    count = kit.params.rules.leak_words + extra
+    first = start % max(1, len(section) - count)
+    run = " ".join(section[first : first + count]).upper()
+    drop = judge_by_rule(kit.generated(WHERE, f"{sentences[0]} {run}.", "brief"), (), kit.params.rules)
+    assert drop is not None
+    assert drop.reason in ("prompt_leak", "refusal"), "some of the instructions speak of refusals"
+
+
+@given(
+    phrase=st.lists(st.sampled_from(["car", "wall", "bird", "roof", "door", "tree"]), min_size=1, max_size=4),
+    times=st.integers(6, 9),
+)
+def test_what_is_said_again_and_again_is_a_repetition(kit: Any, phrase: list[str], times: int) -> None:
+    drop = judge_by_rule(kit.generated(WHERE, " ".join(phrase * times), "brief"), (), kit.params.rules)
+    assert drop is not None
+    assert drop.reason == "repetition"
+
+
+@given(answer=st.sampled_from(["red", "in the garage", "7", "the old door"]), upper=st.booleans())
+def test_an_answer_that_the_question_names_is_found_but_not_among_alternatives(
+    kit: Any, answer: str, upper: bool
+) -> None:
+    named = answer.upper() if upper else answer
+    drop = judge_by_rule(kit.generated(f"What is seen beside {named} here?", answer), (), kit.params.rules)
+    assert drop is not None
+    assert drop.reason == "answer_in_question"
+    either = kit.generated(f"Is it {named} or something else here?", answer)
+    assert judge_by_rule(either, (), kit.params.rules) is None
+
+
+@given(
+    said=st.sampled_from(["yes", "no", "Yes.", "NO!", "yes, it is"]), use=st.sampled_from(["drop", "balance", "keep"])
+)
+def test_a_bare_yes_or_no_is_kept_only_where_asked_for(kit: Any, said: str, use: str) -> None:
+    row = kit.generated("Is there a car in the picture?", said)
+    drop = judge_by_rule(row, (), kit.with_params(rules={"yes_no": use}).rules)
+    bare = yes_or_no(row)
+    assert bare == {"yes": "yes", "no": "no", "Yes.": "yes", "NO!": "no"}.get(said)
+    assert (drop is not None) == (bare is not None and use == "drop")
+    assert yes_or_no(kit.generated("Is there a car?", said, "brief")) is None
 
 
 @given(question=st.text(max_size=60), answer=st.text(max_size=60))

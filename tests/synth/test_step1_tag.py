@@ -52,7 +52,7 @@ def test_a_picture_without_tags_is_dropped(kit: Any, answer: str) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "reason"),
     [
-        (None, "undecodable_image", "model_call_failed"),
+        (None, "undecodable_image", "undecodable_image"),
         (None, "truncated", "unparsable_reply"),
         ("no json", None, "unparsable_reply"),
         (tags(("Cat!", 5)), None, "unparsable_reply"),

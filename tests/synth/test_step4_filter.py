@@ -7,6 +7,7 @@ import pytest
 from infinity_mm.synth import rules
 from infinity_mm.synth.rows import Drop, Failed, Judged
 from infinity_mm.synth.step4_filter import REASONS, read, request, verdict
+from infinity_mm.synth.structured import CALL_REASONS
 
 OPTIONS = ("blue", "red", "green", "white")
 
@@ -51,5 +52,5 @@ def test_no_score_is_never_a_score(kit: Any, text: str | None, error: str | None
 
 
 def test_reasons_hold_rules_score_and_calls() -> None:
-    assert set(REASONS) == {*rules.REASONS, "low_score", "model_call_failed", "unparsable_reply"}
+    assert set(REASONS) == {*rules.REASONS, "low_score", *CALL_REASONS}
     assert len(set(REASONS)) == len(REASONS)

@@ -14,6 +14,7 @@ from infinity_mm.synth.chat import Reply, Request
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.rows import FORMATS, Failed
 from infinity_mm.synth.structured import (
+    CALL_REASONS,
     array,
     fault,
     integer,
@@ -113,12 +114,19 @@ def test_text_that_is_no_such_json_is_unparsable(written: str) -> None:
     assert len(result.detail) < 600
 
 
-@pytest.mark.parametrize("error", ["undecodable_image", "engine_error", "timeout", None])
+@pytest.mark.parametrize("error", ["engine_error", "timeout", None])
 def test_a_failed_call_is_told_from_an_unusable_answer(error: str | None) -> None:
     for result in (read_json(reply(None, error), SCHEMA), read_choice(reply(None, error), ("a",))):
         assert isinstance(result, Failed)
         assert result.reason == "model_call_failed"
         assert result.detail == (error or "no reason given")
+
+
+@pytest.mark.parametrize("error", ["undecodable_image", "image_too_large", "prompt_too_long", "engine_died"])
+def test_a_request_at_fault_is_quarantined_under_its_own_reason(error: str) -> None:
+    assert read_json(reply(None, error), SCHEMA) == Failed(error, error)
+    assert read_json(reply(None, "refused"), SCHEMA) == Failed("request_refused", "refused")
+    assert {error, "request_refused"} < set(CALL_REASONS)
 
 
 @pytest.mark.parametrize("error", ["truncated", "invalid_output"])

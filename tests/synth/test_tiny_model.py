@@ -1,4 +1,4 @@
-"""The embedded checkpoint: same bytes every time, whole or absent, and a tokenizer that loses nothing."""
+"""The checkpoint with random weights: same bytes every time, whole or absent, and a tokenizer that loses nothing."""
 
 import json
 import os
@@ -80,6 +80,7 @@ def test_embedded_checkpoint_lives_in_the_cache(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(tiny_model, "PACKAGED", tmp_path / "absent")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = tiny_model.embedded_checkpoint()
+    assert not tiny_model.is_trained()
     assert folder == tmp_path / "infinity-mm" / f"tiny-vlm-v{tiny_model.RECIPE_VERSION}"
     assert tiny_model.embedded_checkpoint(tmp_path / "infinity-mm") == folder
 

@@ -13,6 +13,7 @@ from infinity_mm.images import (
     DECODE_ERRORS,
     ImageFault,
     ImageLimits,
+    flat_share,
     luma_spread,
     openable,
     phash,
@@ -23,8 +24,6 @@ from infinity_mm.images import (
 #: Pixels that the shorter side of a scaled decode keeps: four times the side that the hash is made from.
 SCALED_SIDE = 128
 _THUMB_SIDE = 16
-#: Luma levels to either side of the most frequent one that count as the same tone.
-_TONE = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def picture_facts(data: bytes, params: ImageParams, limits: ImageLimits) -> Pict
         luma = rgb.convert("L")
         tones = luma.histogram()
         spread = luma_spread(tones)
-        rendered = _flat_share(tones) >= params.max_flat
+        rendered = flat_share(tones) >= params.max_flat
         if full or rendered or spread < params.min_luma_std:
             whole = rgb if full else _whole(data)
             content = pixel_sha256(whole)
@@ -103,8 +102,3 @@ def _whole(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=openable()) as image:
         image.load()
         return visible_rgb(image)
-
-
-def _flat_share(histogram: list[int]) -> float:
-    top = histogram.index(max(histogram))
-    return sum(histogram[max(top - _TONE, 0) : top + _TONE + 1]) / sum(histogram)

@@ -25,8 +25,10 @@ Ints = NDArray[np.int64]
 _A = np.uint64(0x9E3779B97F4A7C15)
 _B = np.uint64(0xD6E8FEB86659FD93)
 _P = np.uint64(0xBF58476D1CE4E5B9)
+#: Tokens of a shingle up to which summing them anew is faster than rolling.
+_SHORT = 16
 _LOW = np.uint64(0xFFFFFFFF)
-_8 = np.uint64(8)
+_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
 _32 = np.uint64(32)
 _33 = np.uint64(33)
 
@@ -36,9 +38,21 @@ def shingles(tokens: Tokens, ngram: int) -> tuple[Hashes, Ints]:
 
     Shapes (n-grams,) and (texts + 1,). A text of fewer than `ngram` tokens has none.
     """
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(np.diff(tokens.first) - ngram + 1, 0))])
+    return shingles_of(token_hashes(tokens), tokens.first, ngram)
+
+
+def token_hashes(tokens: Tokens) -> Hashes:
+    """Return 64 bits for each token, of all texts one after the other: uint64, shape (tokens,)."""
+    found = np.empty(tokens.first[-1], np.uint64)
+    _token_hashes(tokens.data, tokens.starts, tokens.first, tokens.ends, tokens.gap, found)
+    return found
+
+
+def shingles_of(words: Hashes, first: Ints, ngram: int) -> tuple[Hashes, Ints]:
+    """Do what `shingles` does from the hashes of tokens; `first`, shape (texts + 1,), says where each text's begin."""
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(np.diff(first) - ngram + 1, 0))])
     hashes = np.empty(starts[-1], np.uint64)
-    _shingles(tokens.data, tokens.starts, tokens.first, tokens.ends, tokens.gap, ngram, hashes, starts)
+    _shingles(words, first, ngram, hashes, starts)
     return hashes, starts
 
 
@@ -115,36 +129,46 @@ def _token(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     while end - begin > 8:
         state = _absorb(state, load64(data, begin))
         begin += 8
-    rest = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(8 * (8 - (end - begin)))
+    rest = _ONES >> np.uint64(8 * (8 - (end - begin)))
     state = _absorb(state, load64(data, begin) & rest)
     return _finish(state, size)
 
 
 @compiled
-def _shingles(
-    data: NDArray[np.uint8], starts: Ints, first: Ints, ends: Ints, gap: int, ngram: int, hashes: Hashes, begins: Ints
-) -> None:
+def _token_hashes(data: NDArray[np.uint8], starts: Ints, first: Ints, ends: Ints, gap: int, found: Hashes) -> None:
+    for index in range(len(starts) - 1):
+        begin = starts[index]
+        for number in range(first[index], first[index + 1]):
+            found[number] = _token(data, begin, ends[number])
+            begin = ends[number] + gap
+
+
+@compiled
+def _shingles(words: Hashes, first: Ints, ngram: int, hashes: Hashes, begins: Ints) -> None:
     power = np.uint64(1)
     for _ in range(ngram):
         power *= _P
-    recent = np.zeros(ngram, np.uint64)
-    for index in range(len(starts) - 1):
-        if begins[index + 1] == begins[index]:
+    for index in range(len(first) - 1):
+        count = begins[index + 1] - begins[index]
+        if count == 0:
             continue
-        recent[:] = 0
-        total = np.uint64(0)
-        slot = 0
-        begin = starts[index]
-        out = begins[index] - ngram + 1
-        for number in range(first[index], first[index + 1]):
-            token = _token(data, begin, ends[number])
-            begin = ends[number] + gap
-            total = total * _P + token - recent[slot] * power
-            recent[slot] = token
-            slot = 0 if slot + 1 == ngram else slot + 1
-            if out >= begins[index]:
-                hashes[out] = mix64(total)
-            out += 1
+        own = words[first[index] : first[index + 1]]
+        out = hashes[begins[index] : begins[index + 1]]
+        if ngram <= _SHORT:
+            # By Horner's rule, all shingles at once: loops that the compiler turns into vector instructions.
+            out[:] = own[:count]
+            for shift in range(1, ngram):
+                for place in range(count):
+                    out[place] = out[place] * _P + own[place + shift]
+        else:
+            total = np.uint64(0)
+            for place in range(ngram - 1):
+                total = total * _P + own[place]
+            out[0] = total * _P + own[ngram - 1]
+            for place in range(1, count):
+                out[place] = out[place - 1] * _P + own[place + ngram - 1] - own[place - 1] * power
+        for place in range(count):
+            out[place] = mix64(out[place])
 
 
 @inlined

@@ -8,17 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infinity_mm.dedup.kernels.characters import ALONE, DIGIT, LESS, NOT_ASCII, PERCENT, POINT, SEPARATE, SIGN
-from infinity_mm.dedup.kernels.jit import compiled, inlined, load64, store64, trailing_zeros
+from infinity_mm.dedup.kernels.jit import between64, compiled, copy64, inlined, ones, trailing_zeros
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-_HIGH = np.uint64(0x8080808080808080)
-_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
-_CASE = np.uint64(0x2020202020202020)
 _1 = np.uint64(1)
-_7 = np.uint64(7)
-_56 = np.uint64(56)
 
 
 @compiled
@@ -55,7 +50,8 @@ def byte_rules(
     size = len(text)
     while place < size:
         if place + 64 <= room:
-            plain, spaces = _classes(text, place)
+            plain = between64(text, place, 32, 97, 122) | between64(text, place, 0, 48, 57)
+            spaces = between64(text, place, 0, 32, 32)
             # A space that follows another one, or no token, is not copied.
             run = trailing_zeros(~(plain | spaces) | (spaces & ((spaces << _1) | np.uint64(not open_))))
             run = min(run, size - place)
@@ -63,9 +59,8 @@ def byte_rules(
                 if not open_ and end > begin:
                     out[end] = 32
                     end += 1
-                for offset in range(0, run, 8):
-                    # In lower case. What is written beyond the run is written over next.
-                    store64(out, end + offset, load64(text, place + offset) | _CASE)
+                # In lower case. What is written beyond the run is written over next.
+                copy64(text, place, out, end, 32)
                 if run < 64:
                     spaces &= (_1 << np.uint64(run)) - _1
                 count = _write_ends(spaces, end, ends, count)
@@ -84,49 +79,15 @@ def byte_rules(
 
 
 @inlined
-def _classes(text: Bytes, place: int) -> tuple[np.uint64, np.uint64]:
-    """Return which of 64 bytes are ASCII letters or digits, and which are spaces: bit 0 for the first byte."""
-    plain = np.uint64(0)
-    spaces = np.uint64(0)
-    for number in range(8):
-        word = load64(text, place + 8 * number)
-        shift = np.uint64(8 * number)
-        plain |= _gathered(_letters(word) | _digits(word)) << shift
-        other = word ^ _CASE
-        spaces |= _gathered(~(((other & _LOW) + _LOW) | other) & _HIGH) << shift
-    return plain, spaces
-
-
-@inlined
-def _gathered(high: np.uint64) -> np.uint64:
-    """Return the highest bits of eight bytes side by side."""
-    return ((high >> _7) * np.uint64(0x0102040810204080)) >> _56
-
-
-@inlined
 def _write_ends(spaces: np.uint64, end: int, ends: Ints, count: int) -> int:
-    while spaces != np.uint64(0):
-        ends[count] = end + trailing_zeros(spaces)
-        count += 1
-        spaces &= spaces - _1
-    return count
-
-
-@inlined
-def _letters(word: np.uint64) -> np.uint64:
-    """Return the highest bit of each of the eight bytes that is an ASCII letter."""
-    folded = (word | _CASE) & _LOW
-    above = folded + np.uint64(0x1F1F1F1F1F1F1F1F)  # from "a" on
-    beyond = folded + np.uint64(0x0505050505050505)  # after "z"
-    return above & ~beyond & ~word & _HIGH
-
-
-@inlined
-def _digits(word: np.uint64) -> np.uint64:
-    plain = word & _LOW
-    above = plain + np.uint64(0x5050505050505050)  # from "0" on
-    beyond = plain + np.uint64(0x4646464646464646)  # after "9"
-    return above & ~beyond & ~word & _HIGH
+    """Write where each space is, four at a time: what is written too much is written over next."""
+    last: int = count + ones(spaces)
+    while count < last:
+        for more in range(4):
+            ends[count + more] = end + trailing_zeros(spaces)
+            spaces &= spaces - _1
+        count += 4
+    return last
 
 
 @inlined

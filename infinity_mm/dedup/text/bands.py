@@ -8,6 +8,7 @@ pairs that then turn out to be none. Times are of one 3 GHz core.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Banding:
         return max(SKETCHED, self.bands * self.rows)
 
 
+@lru_cache(maxsize=16)
 def choose(threshold: float, recall: float, permutations: int) -> Banding:
     """Return the cheapest banding of at most `permutations` minima that finds a pair at `threshold` with `recall`.
 

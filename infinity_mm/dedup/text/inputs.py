@@ -46,6 +46,8 @@ class Unit:
     #: Rows of the whole input before it, and its own.
     first: int
     rows: int
+    #: Type of the ids as `read` returns them, the same in all units.
+    ids: pa.DataType
 
 
 def find_files(pattern: str) -> list[Location]:
@@ -96,7 +98,7 @@ def cut(files: Sequence[Location], columns: Columns) -> list[Unit]:
             )
         for groups in _runs([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]):
             rows = sum(metadata.row_group(group).num_rows for group in groups)
-            units.append(Unit(len(units), file, groups, first, rows))
+            units.append(Unit(len(units), file, groups, first, rows, _read_as(own)))
             first += rows
     return units
 
@@ -167,12 +169,10 @@ def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _usable(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = []
-    for column in batch.columns:
-        text = _is_text(_plain(column.type))
-        if text:
-            column = column.cast(_plain(column.type)).cast(pa.large_string())
-        elif pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        columns.append(column)
+    columns = [column.cast(_plain(column.type)).cast(_read_as(column.type)) for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _read_as(kind: pa.DataType) -> pa.DataType:
+    kind = _plain(kind)
+    return pa.large_string() if _is_text(kind) else kind

@@ -11,8 +11,10 @@ from typing import Final
 from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import ModelSpec
 
-#: Name of the checkpoint that the project builds itself.
+#: Name of the small trained checkpoint that ships with the package.
 EMBEDDED: Final = "embedded"
+#: Name of a checkpoint with random weights, built on the spot: its words are noise.
+RANDOM: Final = "random"
 _PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 
 
@@ -38,23 +40,23 @@ class Checkpoint:
 
 
 def locate(spec: ModelSpec) -> Checkpoint:
-    """Return the model's folder: the embedded checkpoint, a local folder, or the hub's snapshot (downloaded once).
+    """Return the model's folder: one that needs no download, a local folder, or the hub's snapshot (downloaded once).
 
     Raises
     ------
     ModelError
         The folder holds no model, or the hub does not give it.
     """
-    if spec.name == EMBEDDED:
-        from infinity_mm.synth.tiny_model import embedded_checkpoint
+    if spec.name in (EMBEDDED, RANDOM):
+        from infinity_mm.synth.tiny_model import embedded_checkpoint, random_checkpoint
 
-        folder = embedded_checkpoint()
+        folder = embedded_checkpoint() if spec.name == EMBEDDED else random_checkpoint()
         return Checkpoint(folder, spec.name, folder_revision(folder))
     folder = Path(spec.name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ModelError(f"{folder} is no model folder: it has no config.json. Give a folder written by "
-                             "transformers' save_pretrained, a hub name, or 'embedded'.")  # fmt: skip
+                             "transformers' save_pretrained, a hub name, 'embedded' or 'random'.")  # fmt: skip
         return Checkpoint(folder.resolve(), spec.name, folder_revision(folder))
     return _hub_snapshot(spec)
 

@@ -18,13 +18,15 @@ from infinity_mm.fingerprint import canonical
 from infinity_mm.synth.chat import Reply, Request
 
 Failure = Literal[
-    "undecodable_image",  # a picture of the request cannot be decoded, or is larger than MAX_PIXELS
-    "prompt_too_long",  # prompt and pictures leave no room for an answer within max_model_len
+    "undecodable_image",  # a picture of the request cannot be decoded
+    "image_too_large",  # a picture has more than MAX_PIXELS, or the pictures alone exceed max_model_len
+    "prompt_too_long",  # the prompt leaves no room for an answer within max_model_len
     "refused",  # the engine would not take the request: a bad schema, a picture it cannot process, HTTP 4xx
     "truncated",  # a constrained answer was cut off by max_tokens or by the end of the context
     "invalid_output",  # the answer came whole and does not satisfy its schema or choices
     "timeout",  # no answer in time
     "engine_error",  # the engine failed on this request and goes on
+    "engine_died",  # the request brings the engine down, alone and again
 ]
 
 #: Pixels; a picture that claims more is refused before it is decoded.
@@ -41,7 +43,6 @@ _DECODE_FAULTS = (
     MemoryError,
     NotImplementedError,
     struct.error,
-    Image.DecompressionBombError,
 )
 #: What engines raise in the middle of their work; a tuple because a bare `except Exception` would hide our own bugs.
 ENGINE_FAULTS: Final = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AssertionError, OSError)
@@ -51,6 +52,14 @@ T = TypeVar("T")
 
 class PictureError(ValueError):
     """A picture's bytes cannot be turned into pixels."""
+
+    failure: Failure = "undecodable_image"
+
+
+class LargePictureError(PictureError):
+    """A picture has too many pixels to be decoded."""
+
+    failure: Failure = "image_too_large"
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
@@ -63,13 +72,15 @@ def open_picture(data: bytes, max_side: int) -> Image.Image:
 
     Raises
     ------
+    LargePictureError
+        The picture claims more than `MAX_PIXELS`.
     PictureError
-        The bytes are no picture that Pillow reads, are truncated, or claim more than `MAX_PIXELS`.
+        The bytes are no picture that Pillow reads, or are truncated.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise PictureError(f"{image.width} x {image.height} pixels; at most {MAX_PIXELS} are decoded")
+                raise LargePictureError(f"{image.width} x {image.height} pixels; at most {MAX_PIXELS} are decoded")
             if ImageFile.LOAD_TRUNCATED_IMAGES:
                 raise PictureError("Pillow is set to load truncated images; unset ImageFile.LOAD_TRUNCATED_IMAGES")
             image.draft("RGB", (max_side, max_side))  # JPEG decodes at a fraction of the size, never below max_side
@@ -80,6 +91,8 @@ def open_picture(data: bytes, max_side: int) -> Image.Image:
         raise
     except UnidentifiedImageError as fault:  # its message holds an address in memory, another one in every run
         raise PictureError("no picture format that Pillow reads") from fault
+    except Image.DecompressionBombError as fault:
+        raise LargePictureError(str(fault)) from fault
     except _DECODE_FAULTS as fault:
         raise PictureError(f"{type(fault).__name__}: {fault}") from fault
     picture.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
@@ -103,7 +116,7 @@ def open_pictures(request: Request, max_side: int) -> list[Image.Image]:
         try:
             pictures.append(open_picture(data, max_side))
         except PictureError as error:
-            raise PictureError(f"picture {index + 1} of {len(request.images)}: {error}") from error
+            raise type(error)(f"picture {index + 1} of {len(request.images)}: {error}") from error
     return pictures
 
 
@@ -151,6 +164,17 @@ def failed(request: Request, error: Failure, detail: object = "") -> Reply:
     return Reply(key=request.key, text=None, error=error, detail=str(detail)[:2000])
 
 
+def over_context(request: Request, text_tokens: int, limit: int, detail: object) -> Reply:
+    """Return the failure of a request that exceeds the context of `limit` tokens.
+
+    The pictures are at fault where the text, of `text_tokens`, would fit alone.
+    """
+    if request.images and text_tokens < limit:
+        advice = "; lower synth.model.max_image_side, or raise max_model_len if the model can"
+        return failed(request, "image_too_large", f"text of {text_tokens} tokens, and {detail}{advice}")
+    return failed(request, "prompt_too_long", detail)
+
+
 def checked(request: Request, text: str, cut_off: bool, prompt_tokens: int, completion_tokens: int) -> Reply:
     """Return the engine's answer as a reply, or as a failure where it does not satisfy the request's constraint.
 
@@ -165,6 +189,7 @@ def checked(request: Request, text: str, cut_off: bool, prompt_tokens: int, comp
         text=text if fault is None else None,
         error=fault,
         detail="" if detail is None else f"{detail}; got {text[:500]!r}",
+        finish_reason=None if fault is not None else "length" if cut_off else "stop",
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
     )

@@ -156,7 +156,7 @@ class OpenAIChat:
         try:
             pictures = common.open_pictures(request, self._spec.max_image_side)
         except common.PictureError as fault:
-            return common.failed(request, "undecodable_image", fault)
+            return common.failed(request, fault.failure, fault)
         try:
             completion = await self._client.chat.completions.create(**self._body(request, pictures))
         except openai.APITimeoutError as fault:
@@ -182,6 +182,8 @@ class OpenAIChat:
             ) from fault
         if status == 429 or status >= 500:
             return common.failed(request, "engine_error", detail)
+        if status == 413 and request.images:
+            return common.failed(request, "image_too_large", detail)
         lowered = detail.lower()
         if "context length" in lowered or "context_length" in lowered or "maximum model length" in lowered:
             return common.failed(request, "prompt_too_long", detail)

@@ -10,6 +10,8 @@ from typing import Literal
 
 from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import Chat, ModelSpec
+from infinity_mm.synth.engines.hosted import HostedChat
+from infinity_mm.synth.engines.reviving import RevivingChat
 
 ResolvedEngine = Literal["vllm", "openai", "transformers"]
 
@@ -62,6 +64,18 @@ def load_chat(spec: ModelSpec) -> Chat:
     from infinity_mm.synth.engines.transformers_local import TransformersChat
 
     return TransformersChat(spec)
+
+
+def lasting_chat(spec: ModelSpec) -> RevivingChat:
+    """Return the model of `spec`, built at its first request, and built again when its engine dies.
+
+    Engines other than endpoints live in a process of their own. Building raises what `load_chat` raises.
+    """
+
+    def build() -> Chat:
+        return load_chat(spec) if resolve_engine(spec) == "openai" else HostedChat(spec)
+
+    return RevivingChat(build, spec.name)
 
 
 def vllm_is_cpu_build() -> bool:

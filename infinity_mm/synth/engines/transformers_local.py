@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from infinity_mm.errors import ModelError
+from infinity_mm.errors import EngineDiedError, ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
@@ -93,18 +93,19 @@ class TransformersChat:
             inputs = self._encode(request, pictures)
             matcher = self._matcher(request)
         except common.PictureError as fault:
-            return common.failed(request, "undecodable_image", fault)
+            return common.failed(request, fault.failure, fault)
         except common.ENGINE_FAULTS as fault:
             return common.failed(request, "refused", f"{type(fault).__name__}: {fault}")
         prompt_tokens = int(inputs["input_ids"].shape[1])
         room = self._spec.max_model_len - prompt_tokens
         if room < 1:
             detail = f"{prompt_tokens} tokens; max_model_len is {self._spec.max_model_len}"
-            return common.failed(request, "prompt_too_long", detail)
+            words = int(self._encode(request, [])["input_ids"].shape[1]) if pictures else prompt_tokens
+            return common.over_context(request, words, self._spec.max_model_len, detail)
         try:
             new = self._generate(inputs, _TokenChooser(request, matcher), min(room, request.sampling.max_tokens))
         except MemoryError as fault:
-            raise ModelError("memory ran out during generation; lower max_model_len or max_image_side") from fault
+            raise EngineDiedError("memory ran out during generation; lower max_model_len or max_image_side") from fault
         except common.ENGINE_FAULTS as fault:
             return common.failed(request, "engine_error", f"{type(fault).__name__}: {fault}")
         ended = bool(new) and new[-1] in self._stops()

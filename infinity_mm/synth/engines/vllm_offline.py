@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from infinity_mm.errors import ModelError
+from infinity_mm.errors import EngineDiedError, ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
@@ -110,16 +110,18 @@ class VllmChat:
 
         Raises
         ------
-        ModelError
+        EngineDiedError
             The engine died; build a new one.
         """
         if self._dead is not None:
-            raise ModelError(f"vLLM died earlier: {self._dead}. Build a new engine; running the command again resumes.")
+            raise EngineDiedError(
+                f"vLLM died earlier: {self._dead}. Build a new engine; running the command again resumes."
+            )
         try:
             return common.answer_isolating(self._answer, _blame, self._alive, requests)
         except common.ENGINE_FAULTS as fault:
             self._dead = f"{type(fault).__name__}: {fault}"
-            raise ModelError(
+            raise EngineDiedError(
                 f"vLLM stopped answering while {len(requests)} requests were in work ({self._dead}). Out of memory is "
                 "the usual cause: lower max_model_len or max_image_side, or give it more memory. The same command "
                 "resumes."
@@ -161,11 +163,15 @@ class VllmChat:
             chat = common.messages(request, parts, self._special_tokens)
             self._llm.enqueue_chat([chat], [_sampling(request)], use_tqdm=False)
         except common.PictureError as fault:
-            return common.failed(request, "undecodable_image", fault)
+            return common.failed(request, fault.failure, fault)
         except EngineDeadError as fault:
             raise RuntimeError(str(fault)) from fault
         except (*common.ENGINE_FAULTS, _client_error()) as fault:
-            return _blame(request, fault)
+            refusal = _blame(request, fault)
+            if refusal.error != "prompt_too_long":
+                return refusal
+            words = len(self._llm.get_tokenizer().encode(request.system + request.prompt))
+            return common.over_context(request, words, self._spec.max_model_len, fault)
         return None
 
     def _abort(self) -> None:

@@ -1,4 +1,4 @@
-"""Engines for the tests: each is started once per session, on the embedded checkpoint, without network or GPU."""
+"""Engines for the tests: each is started once per session, on the checkpoint with random weights, without network or GPU."""
 
 import importlib.util
 import os
@@ -83,7 +83,7 @@ def transformers_chat(engine_environment: dict[str, str]) -> Iterator[Chat]:
     need("torch", "transformers", "llguidance")
     from infinity_mm.synth.engines.transformers_local import TransformersChat
 
-    chat = TransformersChat(ModelSpec())
+    chat = TransformersChat(ModelSpec(name="random"))
     yield chat
     chat.close()
 
@@ -91,7 +91,7 @@ def transformers_chat(engine_environment: dict[str, str]) -> Iterator[Chat]:
 @pytest.fixture(scope="session")
 def vllm_chat(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
     need_vllm()
-    spec = ModelSpec(engine="vllm", gpus=vllm_gpus())
+    spec = ModelSpec(name="random", engine="vllm", gpus=vllm_gpus())
     chat = ChildChat(spec, engine_environment, tmp_path_factory.mktemp("vllm"))
     yield chat
     chat.close()
@@ -99,13 +99,13 @@ def vllm_chat(engine_environment: dict[str, str], tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="session")
 def vllm_server(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of `vllm serve` on the embedded checkpoint."""
+    """The base URL of `vllm serve` on the checkpoint with random weights."""
     need_vllm()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = tmp_path_factory.mktemp("serve") / "log"
-    command = [sys.executable, "-m", "infinity_mm.synth.serve", "embedded", "--port", str(port)]
+    command = [sys.executable, "-m", "infinity_mm.synth.serve", "random", "--port", str(port)]
     with log.open("wb") as stream:
         process = subprocess.Popen(command, env=engine_environment, cwd=ROOT, stdout=stream, stderr=stream)
     try:
@@ -133,7 +133,7 @@ def openai_chat(vllm_server: str) -> Iterator[Chat]:
     need("openai")
     from infinity_mm.synth.engines.openai_http import OpenAIChat
 
-    chat = OpenAIChat(ModelSpec(engine="openai", base_url=vllm_server))
+    chat = OpenAIChat(ModelSpec(name="random", engine="openai", base_url=vllm_server))
     yield chat
     chat.close()
 

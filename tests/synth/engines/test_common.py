@@ -59,8 +59,9 @@ class TestPictures:
 
     def test_oversized_picture_is_refused_before_decoding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(common, "MAX_PIXELS", 99)
-        with pytest.raises(common.PictureError, match="10 x 10 pixels"):
+        with pytest.raises(common.LargePictureError, match="10 x 10 pixels") as caught:
             common.open_picture(encoded(Image.new("L", (10, 10))), 100)
+        assert caught.value.failure == "image_too_large"
 
     @given(st.binary(max_size=300), st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]), st.data())
     def test_damaged_bytes_never_raise_anything_else(self, noise: bytes, kind: str, data: st.DataObject) -> None:
@@ -99,7 +100,7 @@ class TestReplies:
     @pytest.mark.parametrize("text", ['{"a":"xyz"}', '{"a":"é","n":-4}', ' {"a" : ""}\n'])
     def test_valid_json_passes_as_written(self, text: str) -> None:
         assert reply_to(text, json_schema=SCHEMA) == Reply(
-            key="k", text=text, error=None, prompt_tokens=7, completion_tokens=3
+            key="k", text=text, error=None, finish_reason="stop", prompt_tokens=7, completion_tokens=3
         )
 
     @pytest.mark.parametrize(

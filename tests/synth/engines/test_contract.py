@@ -1,4 +1,4 @@
-"""What every engine owes its callers, asked of all three for real on the embedded checkpoint."""
+"""What every engine owes its callers, asked of all three for real on the checkpoint with random weights."""
 
 import io
 import json
@@ -43,7 +43,7 @@ def described(index: int) -> Request:
 
 
 def test_info(chat: Chat) -> None:
-    assert chat.info.model == "embedded"
+    assert chat.info.model == "random"
     assert chat.info.version
     assert chat.info.revision
 
@@ -95,6 +95,7 @@ def test_bad_requests_cost_only_themselves(chat: Chat) -> None:
         Request(key="cut", prompt="?", images=(picture(2)[:400],)),
         Request(key="junk", prompt="?", images=(picture(2), b"no picture")),
         Request(key="long", prompt="word " * 4000),
+        Request(key="huge", prompt="?", images=(picture(2),) * 40),
         Request(key="schema", prompt="?", json_schema={"type": "no such type"}),
         Request(key="brief", prompt="?", json_schema=SCHEMA, sampling=Sampling(max_tokens=4)),
         described(2),
@@ -104,9 +105,11 @@ def test_bad_requests_cost_only_themselves(chat: Chat) -> None:
     assert replies["cut"].error == replies["junk"].error == "undecodable_image"
     assert "picture 2 of 2" in replies["junk"].detail
     assert replies["long"].error == "prompt_too_long"
+    assert replies["huge"].error in ("image_too_large", "prompt_too_long"), "servers do not tell them apart"
+    assert chat.info.engine == "openai" or replies["huge"].error == "image_too_large"
     assert replies["schema"].error == "refused"
     assert replies["brief"].error == "truncated"
-    assert all(replies[key].text is None for key in ("cut", "junk", "long", "schema", "brief"))
+    assert all(replies[key].text is None for key in ("cut", "junk", "long", "huge", "schema", "brief"))
     assert replies["r1"].text == chat([good])[0].text
     assert replies["r2"].error is None
 

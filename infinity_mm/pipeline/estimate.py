@@ -1,0 +1,141 @@
+"""What a synthesis would still cost, from a pilot whose words are kept.
+
+Pictures that the cache has never seen and pictures that it knows are piloted and scaled apart: of a known picture only
+what a changed prompt or model touches is asked again. The pilot's words go to the cache, so that the run finds them;
+its rows are not written. Scaling is by proportion: take the result as an order of magnitude.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from infinity_mm.engine import Resources
+from infinity_mm.errors import RecipeError
+from infinity_mm.frozen import Frozen
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.generated import SynthTask
+from infinity_mm.pipeline.parts import SYNTHETIC, Part
+from infinity_mm.pipeline.passes import Context, unfinished
+from infinity_mm.pipeline.run import RunOptions, curate, open_run
+from infinity_mm.pipeline.synthesis import (
+    PARENTS_PER_PART,
+    PilotWorker,
+    Subset,
+    WorkerSpec,
+    cache_of,
+    generation_tasks,
+    worker_spec,
+)
+from infinity_mm.recipe import Recipe
+from infinity_mm.synth.cache.files import GenerationFiles
+from infinity_mm.synth.cache.key import PLACE, place_of
+from infinity_mm.synth.params import STEP_NAMES, SynthParams
+
+Place = tuple[str, int]
+
+
+class StepCost(Frozen):
+    """One step of what is left to do."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Estimate(Frozen):
+    """What is left to do, and what it would cost."""
+
+    #: Pictures without finished rows, those of them that the cache has never seen, and those that were piloted.
+    pictures: int
+    new: int
+    piloted: int
+    steps: dict[str, StepCost]
+    #: Hours that the engine works, its starts left out; None where the pilot made no call.
+    engine_hours: float | None
+    #: The same times the GPUs that it holds; None where it holds none here.
+    gpu_hours: float | None
+
+    def lines(self) -> Iterator[str]:
+        """Yield the estimate for people."""
+        if not self.pictures:
+            yield "nothing to do: every picture of the recipe has its rows"
+            return
+        yield (
+            f"left: {self.pictures:,} pictures, {self.new:,} of them new to the cache; from a pilot of "
+            f"{self.piloted:,}, whose words are kept:"
+        )
+        for step, cost in self.steps.items():
+            tokens = f"{cost.prompt_tokens:>13,} tokens in  {cost.completion_tokens:>12,} out"
+            yield f"  {step:<9} {cost.calls:>10,} calls  {tokens}"
+        if self.engine_hours is None:
+            yield "  no call in the pilot: what is left comes from the cache"
+        elif self.gpu_hours is None:
+            yield f"  {self.engine_hours:,.3g} engine-hours with no GPU held here (for GPU-hours run it on one)"
+        else:
+            yield f"  {self.gpu_hours:,.3g} GPU-hours"
+
+
+def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset) -> Estimate:
+    """Curate what is not curated yet, generate for a few pictures, and scale up; raises as `run` does."""
+    with open_run(recipe, work, options) as (context, prepared):
+        params = prepared.recipe.synth
+        if params is None:
+            raise RecipeError(f"recipe {recipe.name} has no synth section: there is nothing to estimate")
+        fates = curate(context).fates
+        tasks = unfinished(context.store, generation_tasks(context, fates, params, subset))
+        places = [place for task in tasks for place in task.places]
+        new, known = _by_cache(context, params, places)
+        spec, gpus = worker_spec(context, params, subset)
+        total: Counter[str] = Counter()  # of floats
+        piloted = 0
+        groups = [group for group in (new, known) if group]
+        pilots = [_spread(group, PARENTS_PER_PART) for group in groups]
+        for group, pilot, counts in zip(groups, pilots, _pilot(context, spec, gpus, pilots), strict=True):
+            piloted += len(pilot)
+            total.update({name: value * len(group) / len(pilot) for name, value in counts.items()})
+    steps = list(dict.fromkeys((*STEP_NAMES, *(name.partition(".")[0] for name in total if "." in name))))
+    hours = total["seconds"] / 3_600 if any(total[f"{step}.calls"] for step in steps) else None
+    return Estimate(
+        pictures=len(places),
+        new=len(new),
+        piloted=piloted,
+        steps={
+            step: StepCost.model_validate({f: round(total[f"{step}.{f}"]) for f in StepCost.model_fields})
+            for step in steps
+        },
+        engine_hours=hours,
+        gpu_hours=hours * gpus if hours is not None and gpus else None,
+    )
+
+
+def _pilot(
+    context: Context, spec: WorkerSpec, gpus: float, pilots: Sequence[Sequence[Place]]
+) -> list[dict[str, float]]:
+    tasks = [
+        SynthTask(context.store.work.uri, Part(SYNTHETIC, number, "pilot"), "", tuple(places))
+        for number, places in enumerate(pilots)
+    ]
+    done = context.engine.map_actors("pilot", PilotWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus)) if tasks else ()
+    return [counts for _, counts in sorted(done, key=lambda pair: pair[0])]
+
+
+def _by_cache(context: Context, params: SynthParams, places: Sequence[Place]) -> tuple[list[Place], list[Place]]:
+    """Return the pictures of which the cache knows nothing, and those of which it knows something."""
+    folder = cache_of(context.store, params)
+    if folder is None:
+        return list(places), []
+    digests: dict[Place, str] = {}
+    for path in sorted({path for path, _ in places}):
+        column = context.store.read(path, ["images"]).column("images").to_pylist()
+        digests |= {(path, row): place_of([column[row][0]["sha256"]]) for of, row in places if of == path}
+    keys = GenerationFiles(folder).find(set(digests.values())).column("key").to_pylist()
+    seen = {key[:PLACE] for key in keys}
+    new = [place for place in places if digests[place] not in seen]
+    return new, [place for place in places if digests[place] in seen]
+
+
+def _spread(items: Sequence[Place], count: int) -> list[Place]:
+    """Return at most `count` items, evenly spaced."""
+    step = max(1.0, len(items) / count)
+    return [items[int(k * step)] for k in range(min(count, len(items)))]

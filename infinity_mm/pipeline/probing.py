@@ -1,0 +1,147 @@
+"""The pass that measures the judge on altered rows of the run; what it makes never enters the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from infinity_mm.engine import Resources
+from infinity_mm.errors import StageError
+from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.keyed import keyed_u64
+from infinity_mm.pipeline.parents import Places, read_judged, read_parents
+from infinity_mm.pipeline.passes import Context, run_actor_pass
+from infinity_mm.store import Store
+from infinity_mm.synth.cache.chat import Memory, RememberingChat
+from infinity_mm.synth.cache.files import GenerationFiles
+from infinity_mm.synth.chat import ModelSpec
+from infinity_mm.synth.engines.select import lasting_chat
+from infinity_mm.synth.judge_quality import JudgeReport, MissedProbe, rates_of, warnings_of
+from infinity_mm.synth.params import SynthParams
+from infinity_mm.synth.probe import AS_WRITTEN, Scored, draw, measure
+from infinity_mm.synth.rows import Judged
+
+VERSION = 1
+#: Fewest partitions that rows are drawn from; all of them where there are less.
+_PARTS = 8
+#: Altered rows that passed, of those that the report shows.
+MISSED = 6
+_FOLDER = "state/synth/judge"
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """Alter rows of some partitions, and ask the judge about them."""
+
+    work: str
+    #: (attempts, places of its pictures) of each partition.
+    parts: tuple[tuple[str, Places], ...]
+    output: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Scores of every row asked about, as JSON."""
+        return (self.output,)
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    """What an actor needs to build the judge."""
+
+    #: With engines settled.
+    params_json: str
+    seed: int
+    #: URI of the generation cache; None keeps none.
+    cache: str | None
+    #: `infinity_mm.synth.cache.key.model_identity` of the judge.
+    judge: str
+
+
+class ProbeWorker:
+    """Holds the judge, built when it is first asked; lives in an actor."""
+
+    def __init__(self, spec: ProbeSpec) -> None:
+        self._params = SynthParams.model_validate_json(spec.params_json)
+        self._seed = spec.seed
+        self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
+        model = self._params.judge or self._params.model
+        self._judge = RememberingChat(lasting_chat(model), self._memory, spec.judge)
+
+    def __call__(self, task: ProbeTask) -> None:
+        """Measure the judge on the rows of the task's partitions; what it said is kept whatever happens."""
+        store, params = Store(Location(task.work)), self._params
+        pool: list[Judged] = []
+        for attempts, places in task.parts:
+            pool += read_judged(store, attempts, read_parents(store, places))
+        try:
+            drawn = draw(pool, params.judge_probe.rows, self._seed)
+            found, cost = measure(self._judge, drawn, pool, params, self._seed)
+        finally:
+            self._memory.flush()
+        document = {"cost": dict(cost), "scored": [asdict(one) for one in found]}
+        store.at(task.output).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+
+
+def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: ProbeSpec) -> JudgeReport | None:
+    """Measure the judge; None where the recipe asks for no measurement.
+
+    `parts` are the partitions of the synthesis. Raises `StageError` where the judge cannot be told from chance and the
+    recipe says to stop.
+    """
+    params = SynthParams.model_validate_json(spec.params_json)
+    probe = params.judge_probe
+    tasks: list[ProbeTask] = []
+    if probe.rows and parts:
+        wanted = max(_PARTS, probe.rows // 4)
+        drawn = sorted(parts, key=lambda part: (keyed_u64(spec.seed, "synth.probe.part", part[0]), part[0]))[:wanted]
+        name = fingerprint(["judge_probe", VERSION, spec.seed, probe.rows], spec.judge, [part[0] for part in drawn])
+        tasks.append(ProbeTask(context.store.work.uri, tuple(drawn), f"{_FOLDER}/{name}.json"))
+    resources = Resources(cpus=1.0, gpus=(params.judge or params.model).gpus)
+    run_actor_pass(context, "judge-probe", ProbeWorker, spec, tasks, resources, actors=1, folders=(_FOLDER,))
+    if not tasks:
+        return None
+    report = _report(context.store, tasks[0], params, spec.judge)
+    for line in report.warnings:
+        context.reporter.line(f"warning: {line}")
+    if report.chance and probe.on_chance == "stop":
+        raise StageError(
+            f"{report.warnings[0]}. Name a better judge in synth.judge, or probe more rows (synth.judge_probe.rows="
+            f"{probe.rows}), or set synth.judge_probe.on_chance to warn"
+        )
+    return report
+
+
+def _report(store: Store, task: ProbeTask, params: SynthParams, name: str) -> JudgeReport:
+    document = orjson.loads(store.at(task.output).read_bytes())
+    cost = document["cost"]
+    scored = [Scored(**row) for row in document["scored"]]
+    rates = rates_of(scored, params.min_score)
+    judge: ModelSpec = params.judge or params.model
+    self_judged = params.judge is None or _same(params.judge, params.model)
+    chance, warnings = warnings_of(rates, self_judged)
+    missed = [
+        one for one in scored if one.kind != AS_WRITTEN and one.score is not None and one.score >= params.min_score
+    ]
+    return JudgeReport(
+        model=judge.name,
+        identity=name,
+        self_judged=self_judged,
+        min_score=params.min_score,
+        rows=sum(one.kind == AS_WRITTEN for one in scored),
+        altered=sum(one.kind != AS_WRITTEN for one in scored),
+        calls=cost["calls"],
+        cached=cost["cached"],
+        prompt_tokens=cost["prompt_tokens"],
+        completion_tokens=cost["completion_tokens"],
+        rates=rates,
+        chance=chance,
+        warnings=warnings,
+        missed=tuple(MissedProbe(**asdict(one)) for one in missed[:MISSED]),
+    )
+
+
+def _same(one: ModelSpec, other: ModelSpec) -> bool:
+    return (one.name, one.revision, one.base_url) == (other.name, other.revision, other.base_url)

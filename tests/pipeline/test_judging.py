@@ -1,0 +1,107 @@
+"""Judge and writer as two models, checks, merged turns and the judge's measurement, in the main job."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from infinity_mm.fs import Location
+from infinity_mm.pipeline import synthesis
+from infinity_mm.pipeline.run import RunOptions, run
+from infinity_mm.recipe import load_recipe
+from infinity_mm.store import Store
+from tests.pipeline.served import Served
+from tests.running import digest_of
+
+pytestmark = pytest.mark.usefixtures("shared_ray")
+pytest.importorskip("openai")
+
+QUIET = RunOptions(quiet=True)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    server = Served()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def write(demo_input, tmp_path, served):
+    """Return a function that writes a recipe with one source and a judge of its own, and returns its path."""
+
+    def write(**synth):
+        keys = {"images": 8, "per_image": 3, "merge_turns": True, "judge_probe": {"rows": 5}, "seeds": "package"}
+        keys |= {"model": served.spec(), "judge": served.spec(name="m", revision="judge")}
+        keys |= {"checks": {"relevance": "drop", "blind": "mark", "agreement": "mark"}, "min_score": 5}
+        tree = {
+            "name": "judged",
+            "partition_rows": 100,
+            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 40}],
+            "dedup": {"mode": "off"},
+            "export": [{"name": "pq", "format": "parquet", "samples_per_shard": 500}],
+            "synth": keys | synth,
+        }
+        path = tmp_path / "judged.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+def test_two_models_one_after_the_other_give_what_they_give_side_by_side(write, served, tmp_path, monkeypatch):
+    recipe = load_recipe(write())
+    together = run(recipe, Location.of(tmp_path / "together"), QUIET)
+    taken = served.taken()
+    monkeypatch.setattr(synthesis, "apart", lambda params: True)
+    apart = run(recipe, Location.of(tmp_path / "apart"), QUIET)
+    assert served.taken() == taken
+    assert digest_of(tmp_path / "together") == digest_of(tmp_path / "apart")
+    assert apart.synthesis.calls == together.synthesis.calls
+    assert [stage.name for stage in apart.stages if stage.made and stage.name.startswith(("synth", "judge"))] == [
+        "synth-write", "synth", "judge-probe",
+    ]  # fmt: skip
+    again = run(recipe, Location.of(tmp_path / "apart"), QUIET)
+    assert [stage.name for stage in again.stages if stage.made] == []
+    assert served.taken() == {}
+    _check_report(apart, tmp_path / "apart")
+    _check_conversations(apart, Store(Location.of(tmp_path / "apart")))
+
+
+def _check_report(manifest, work):
+    made = manifest.synthesis
+    assert not made.self_judged
+    assert made.calls["relevance"].calls > 0
+    assert made.judge.rows == 5
+    assert made.judge.calls + made.judge.cached == made.judge.altered
+    kept = sum(one.kept for one in made.types.values())
+    assert made.yields["synth.filter"]["out"] == kept
+    assert "wrong" not in {name for name in made.yields}
+    html = (work / "report/index.html").read_text()
+    for text in ("Questions by instruction type", "Quality of the judge", "without the picture", "data:image/jpeg"):
+        assert text in html
+
+
+def _check_conversations(manifest, store):
+    """Every kept question is a turn of exactly one record, and the books say so."""
+    books = manifest.books["synthetic"]
+    (path,) = (f"records/synthetic/{name}" for name in store.at("records/synthetic").files())
+    records = store.read(path).to_pylist()
+    assert books.kept == len(records)
+    turns = sum(len(record["messages"]) // 2 for record in records)
+    assert turns == manifest.synthesis.yields["synth.filter"]["out"] > len(records)
+    assert books.dropped["synth.merge.joined_conversation"] == turns - len(records)
+    (attempts,) = store.at("attributes/synth/synthetic").files()
+    rows = store.read(f"attributes/synth/synthetic/{attempts}").to_pylist()
+    assert len(rows) == 24
+    for row in rows:
+        if row["outcome"] is None or row["winner"]:
+            assert row["score"] >= 5
+            assert row["relevant"] is True
+            compared = row["answer_format"] in ("word_or_phrase", "multiple_choice")
+            assert (row["blind_correct"] is not None) == (row["agreement"] is not None) == compared
+    origin = json.loads(records[0]["extra"])
+    assert origin["self_judged"] is False
+    assert len(origin["further_turns"]) == len(records[0]["messages"]) // 2 - 1
