@@ -1,6 +1,7 @@
 """The checkpoint that ships: fit for the prompts of today, small, and right under the engines.
 
-The bars leave room for the sample, half of it of combinations that training never showed. What was measured on many pictures stands in the checkpoint's README.md.
+The bars leave room for the sample, half of it of combinations that training never showed. What was measured on many
+pictures stands in the checkpoint's README.md.
 """
 
 import json
