@@ -11,6 +11,9 @@ from rich.table import Table
 
 from infinity_mm.errors import InfinityMMError
 
+#: Share of true rows below which a run's synthetic rows are called wrong.
+LEAST_TRUE = 0.9
+
 
 class _BuildByDefault(click.Group):
     """Takes a first argument that is no command as that of `build`."""
@@ -44,9 +47,14 @@ def build_command(out: Path, seed: int) -> None:
 @main.command("check")
 @click.argument("out", type=click.Path(path_type=Path, exists=True))
 @click.argument("work", type=click.Path(path_type=Path, exists=True))
-def check_command(out: Path, work: Path) -> None:
-    """Check that the books of WORK name every fault planted in OUT; exit 1 otherwise."""
+@click.option("--seed", default=17, show_default=True, help="that OUT was built from")
+def check_command(out: Path, work: Path, seed: int) -> None:
+    """Check that the books of WORK name every fault planted in OUT, and that its synthetic rows are true.
+
+    Exits 1 where a fault is not named, or fewer than 90 % of the synthetic rows about drawn pictures are true.
+    """
     from infinity_mm.demo.check import check
+    from infinity_mm.demo.truth import truth
 
     outcome = check(out, work)
     table = Table(title="planted faults and the books", title_justify="left")
@@ -59,7 +67,11 @@ def check_command(out: Path, work: Path) -> None:
     Console(highlight=False).print(table)
     for finding in outcome.mismatches[:20]:
         click.echo(f"{finding.trap}: {finding.place}\n  expected {finding.expected}\n  got      {finding.got}")
-    sys.exit(1 if outcome.mismatches else 0)
+    made = truth(work, seed)
+    click.echo(f"{made.rows - len(made.wrong)} of {made.rows} synthetic rows about drawn pictures are true")
+    for question, answer in made.wrong[:20]:
+        click.echo(f"not true: {question} {answer}")
+    sys.exit(1 if outcome.mismatches or made.share < LEAST_TRUE else 0)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ CAPTION_PROMPTS = (
     "Give a short and clear explanation of the image.",
 )
 #: Pictures of the kinds that the embedded model knows.
-DRAWN = 64
+DRAWN = 65
 _SHORT = "Answer the question using a single word or phrase."
 
 

@@ -40,7 +40,7 @@ Log = Callable[[str], None]
 
 
 class TrainParams(Frozen):
-    """How to train. The defaults suit one or two CPU cores and less than an hour."""
+    """How to train. The defaults suit one CPU core and less than an hour."""
 
     seed: int = 17
     #: Steps of the first stage, on pictures alone.
@@ -48,7 +48,7 @@ class TrainParams(Frozen):
     #: Pictures of a batch in the first stage.
     see_pictures: int = Field(default=96, gt=0)
     #: Steps of the second stage, on pictures with examples.
-    steps: int = Field(default=3000, ge=0)
+    steps: int = Field(default=2800, ge=0)
     #: Pictures of a batch in the second stage.
     pictures: int = Field(default=24, gt=0)
     #: Examples for each of them.
@@ -57,7 +57,7 @@ class TrainParams(Frozen):
     weight_decay: float = Field(default=0.02, ge=0)
     #: Share of a stage's steps over which the learning rate falls to a fiftieth.
     decay_share: float = Field(default=0.3, gt=0, le=1)
-    threads: int = Field(default=2, gt=0)
+    threads: int = Field(default=1, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Seconds between two savings of the state.
     save_every_s: float = Field(default=120.0, gt=0)
