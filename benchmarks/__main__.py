@@ -1,9 +1,9 @@
-"""`make bench`: signatures against datasketch, pHash against imagehash, Hamming pairs; downloads; ingestion.
+"""`make bench`: signatures against datasketch, pHash against imagehash, Hamming pairs; downloads; ingestion; dedup.
 
 Prints CPU seconds (user and system) and rates. The machine's load shows in the figures: compare lines of one run, not
 runs. Downloads are compared with img2dataset where `--rival-python` names an environment that has it; see
-`benchmarks.download` and `benchmarks.ingest` for what is measured there. All of it takes about 20 minutes and 5 GB of
-temporary files; `--only small download` takes one.
+`benchmarks.download`, `benchmarks.ingest` and `benchmarks.dedup_pipeline` for what is measured there. All of it takes
+about 25 minutes and 5 GB of temporary files; `--only small download` takes one.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import download, ingest
+from benchmarks import dedup_pipeline, download, ingest
 from benchmarks.photographs import photographs
 from infinity_mm.dedup.hamming import near_pairs
 from infinity_mm.dedup.kernels.hashing import permutations, sha1_shingles, shingles, signatures
 from infinity_mm.dedup.kernels.normal import tokenise
 from infinity_mm.images import ImageLimits, measure_image
 
-PARTS = ("small", "download", "ingest")
+PARTS = ("small", "download", "ingest", "dedup")
 
 
 def cpu(function: Callable[[], object]) -> float:
@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--rival-python", help="interpreter of an environment with img2dataset")
     parser.add_argument("--ingested", type=int, default=3_000, help="pictures of the ingested source")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the sizes of the large files: 1.5 and 2 GB")
+    parser.add_argument("--records", type=int, default=100_000, help="of the deduplication stage; its bar is for 1M")
     given = parser.parse_args()
     if "small" in given.only:
         bench_small(given.documents, given.pictures, given.hashes)
@@ -119,6 +120,9 @@ def main() -> None:
             download.compare(given.urls, given.rival_python, Path(folder))
     if "ingest" in given.only:
         ingest.compare(given.ingested, given.scale)
+    if "dedup" in given.only:
+        with tempfile.TemporaryDirectory() as folder:
+            dedup_pipeline.compare(given.records, None, Path(folder))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from infinity_mm.errors import UsageError
 from infinity_mm.frozen import Frozen
+from infinity_mm.pipeline.generated import calls_of
 from infinity_mm.pipeline.merging import STAGE as MERGE
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.schema import RECORD_COLUMNS
@@ -43,6 +44,8 @@ class Life(Frozen):
     merged: list[dict[str, Any]]
     #: The conversation as it is exported, where others were merged into the record's own.
     messages: list[dict[str, str]] | None
+    #: Of a synthetic row: each call of a model, and whether its answer was in the generation cache.
+    calls: list[dict[str, Any]]
     #: Synthetic rows generated from this one: their ids.
     children: list[str]
     places: list[Place]
@@ -74,6 +77,7 @@ def explain(store: Store, identity: str) -> Life:
         winner=winner,
         merged=merged.get("merged", []),
         messages=merged.get("messages"),
+        calls=calls_of(store, row["id"]) if source == SYNTHETIC else [],
         children=_children(store, row["id"]),
         places=_places(store, row["id"]),
     )

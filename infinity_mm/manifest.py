@@ -71,6 +71,20 @@ class TypeYields(Frozen):
     completion_tokens: int
 
 
+class LossGroup(Frozen):
+    """Losses of the kept answers of one source and format under the reference model, nats per token."""
+
+    #: Of the pictures.
+    source: str
+    format: str
+    rows: int
+    #: Rows whose loss could be computed.
+    known: int
+    p05: float | None
+    median: float | None
+    p95: float | None
+
+
 class SynthesisReport(Frozen):
     """What the synthesis did, and with which engine."""
 
@@ -88,6 +102,8 @@ class SynthesisReport(Frozen):
     types: dict[str, TypeYields] = Field(default_factory=dict)
     #: How well the judge tells right from wrong; None where the recipe measures nothing.
     judge: JudgeReport | None = None
+    #: Empty where the recipe computes no losses.
+    losses: tuple[LossGroup, ...] = ()
     #: Step -> calls that were made, answers that were in the cache.
     calls: dict[str, StepCalls] = Field(default_factory=dict)
     #: Step -> [name and version, SHA-256] of its prompt file.
@@ -101,7 +117,7 @@ class SynthesisReport(Frozen):
     #: Seconds that the engine spent on the partitions when they were made, its start included in the first; words from
     #: the cache cost none.
     engine_seconds: float
-    #: GPUs that the engine holds (generator and judge); 0 on a CPU or behind an endpoint.
+    #: GPUs that the larger of the engines holds, one working at a time; 0 on a CPU or behind an endpoint.
     gpus: float
 
 

@@ -77,6 +77,9 @@ def text(
 ) -> None:
     """Run the command; `TEXT_HELP` says what it does."""
     from infinity_mm.dedup.kernels.cache import keep_code_in
+    from infinity_mm.dedup.kernels.lean import run_lean
+
+    run_lean()
     from infinity_mm.fs import Location
 
     target = Location.of(out)

@@ -63,6 +63,10 @@ def _show(out: Console, life: Life) -> None:
     for stage, values in life.attributes.items():
         shown = ", ".join(f"{key}={_clip(value)}" for key, value in values.items() if value not in (None, []))
         lines.append(f"  {stage:<11} {shown or 'nothing to say'}")
+    for call in life.calls:
+        whence = "from the cache" if call["cached"] else f"asked, {call['attempts']} tries"
+        tokens = f"{call['prompt_tokens']:,} tokens in, {call['completion_tokens']:,} out"
+        lines.append(f"  {call['step']:<11} {whence}; {tokens}; generation {call['generation']}")
     lines += [f"  generated   {child}" for child in life.children]
     lines += [f"  exported    {place.export}: {place.shard}, sample {place.position}" for place in life.places]
     for line in lines:

@@ -11,8 +11,8 @@ from infinity_mm.synth.small_vlm.questions import CATEGORY, pick
 from infinity_mm.synth.small_vlm.render import draw
 from infinity_mm.synth.small_vlm.tasks import askable
 
-#: Pixels a side; three times what the model sees.
-_SIDE = 288
+#: Pixels a side; twice what the model sees.
+_SIDE = 128
 _ASKS = 3
 
 
@@ -40,7 +40,7 @@ def _drawn(seed: int, number: int) -> Drawn:
     picture = encode(draw(truth, rng, _SIDE), f"drawn{number:03d}", ".png")
     asked = {}
     for _ in range(_ASKS):
-        question = pick(rng, askable(truth, "word_or_phrase"))
+        question = pick(rng, askable(truth))
         asked[question.text] = Ask(question.text, question.answer, question.brief())
     captions = (f"a {CATEGORY[truth.kind]}",)
     return Drawn(Scene("drawing", picture, captions, tuple(asked.values()), "drawn"), truth)

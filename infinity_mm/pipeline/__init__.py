@@ -8,6 +8,7 @@ How a record travels::
                                    └──────> quarantine/         (rows that could not be read, and why)
     records/ ─ identity, measure ─> attributes/<filter>/, attributes/signature/
     attributes/ ─ screen ─> attributes/screen/  ─ decontaminate, dedup ─> attributes/decontaminate/, attributes/dedup/
+                                   (`dedup` in several passes over ``state/dedup-*``; see `deduplication`)
     survivors ─ synth ─> records/synthetic/     ─ mixture ─> attributes/mixture/
     all of it ─ ledger ─> ledger/               ─ books balance, or the run fails
     kept rows ─ export ─> exports/<name>/       (image bytes, second and last time)

@@ -16,6 +16,7 @@ from infinity_mm.pipeline.losses import describe_losses
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store
+from infinity_mm.synth.settle import STAGE as SETTLE_STAGE
 
 MIXTURE_VERSION = 1
 LEDGER_VERSION = 3
@@ -41,11 +42,14 @@ class Fate:
     decontaminate: str | None = None
     #: Merged conversations, and which removed rows are in them.
     merge: str | None = None
+    #: Verdicts on generated rows that needed all of them.
+    settle: str | None = None
 
     @property
     def judged(self) -> list[str | None]:
         """Paths of the verdicts that stand before synthesis and mixture, for fingerprints."""
-        return [self.screen, self.dedup, *(path for path in (self.decontaminate, self.merge) if path)]
+        beside = (self.decontaminate, self.merge, self.settle)
+        return [self.screen, self.dedup, *(path for path in beside if path is not None)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,12 @@ def outcomes(store: Store, fate: Fate) -> list[dict[str, Any]]:
     """Return one ledger row (without source columns) per record of a part: the first verdict wins."""
     columns = ["id", "outcome", "stage", "reason", "detail", *([] if fate.ingested else ["winner"])]
     rows: list[dict[str, Any]] = store.read(fate.screen).select(columns).to_pylist()
-    stages = (("decontaminate", fate.decontaminate), ("dedup", fate.dedup), ("mixture", fate.mixture))
+    stages = (
+        ("decontaminate", fate.decontaminate),
+        ("dedup", fate.dedup),
+        (SETTLE_STAGE, fate.settle),
+        ("mixture", fate.mixture),
+    )
     for stage, path in stages:
         if path is None:
             continue

@@ -18,6 +18,7 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.ledger import (
+    JOINED_ELSEWHERE,
     LedgerRow,
     SourceBooks,
     add_books,
@@ -177,10 +178,11 @@ def _choose(store: Store, task: TallyTask, ledger: pa.Table) -> Examples:
 
 def _kept_questions(store: Store, attempts: str, ledger: pa.Table) -> dict[str, tuple[str, ...]]:
     """Return the kept questions by type, those that are turns of another record included."""
+    there = pc.or_kleene(pc.equal(ledger["outcome"], "kept"), pc.equal(ledger["reason"], JOINED_ELSEWHERE))
+    kept = set(ledger.filter(pc.fill_null(there, False))["id"].to_pylist())
     found: dict[str, tuple[str, ...]] = {}
-    kept = set(ledger.filter(pc.equal(ledger.column("outcome"), "kept")).column("id").to_pylist())
-    for row in store.read(attempts, ["id", "outcome", "winner", "instruction_type"]).to_pylist():
-        if (row["id"] if row["outcome"] is None else row["winner"]) in kept:
+    for row in store.read(attempts, ["id", "instruction_type"]).to_pylist():
+        if row["id"] in kept:
             found[row["instruction_type"]] = (*found.get(row["instruction_type"], ()), row["id"])
     return found
 

@@ -13,6 +13,7 @@ may know the questions of an evaluation set by heart.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -204,7 +205,9 @@ def _judge(
     name = part_name(0, fingerprint(["templates", VERSION, many], list(asked)))
     finding = TemplateTask(context.store.work.uri, asked, many, f"state/{stage}-templates/{name}")
     run_pass(context, f"{stage}-templates", find_templates, [finding])
-    judging = [_judge_task(context, index.params, task, finding.output) for task in matching]
+    # By content: most parts that are added bring no template, and then no other part is judged again.
+    said = hashlib.blake2b(context.store.at(finding.output).read_bytes(), digest_size=8).hexdigest()
+    judging = [_judge_task(context, index.params, task, finding.output, said) for task in matching]
     run_pass(context, stage, judge_part, judging)
     return judging
 
@@ -232,8 +235,8 @@ def _match_task(
     )
 
 
-def _judge_task(context: Context, params: DecontamParams, task: MatchTask, templates: str) -> JudgeTask:
-    name = fingerprint([STAGE, VERSION, params.mode, params.require], [task.output, templates])
+def _judge_task(context: Context, params: DecontamParams, task: MatchTask, templates: str, digest: str) -> JudgeTask:
+    name = fingerprint([STAGE, VERSION, params.mode, params.require], [task.output, digest])
     return JudgeTask(
         work=context.store.work.uri,
         part=task.part,

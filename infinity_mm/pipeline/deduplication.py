@@ -14,15 +14,18 @@ done again when another one is added::
 
 Why this gives the same: whether a row loses, and to whom, depends on the rows that it is linked to by pairs that a
 rule accepts, on those that these are linked to, and so on. Every such pair is one that keys or near cells propose, and
-so lies in one component. Components that are larger than they need to be change nothing.
+so lies in one component. Components that are larger than they need to be change nothing, but are decided on in one
+piece: so rows that share a band of their signatures meet only where their sketches agree as well, here as in
+`find_duplicates` (`infinity_mm.dedup.sketch`), and rows that no rule can tell apart have one set of keys.
 
 Each file is named by what it is made from, units by their rows and verdicts by what they say. So another source makes
 its own keys and decides again on the units that its rows join; parts of which no row's fate changed keep their verdicts
 and all that later passes made from them. The limits at which a run stops (`infinity_mm.dedup.rails`) are asked about
 in each run, from the sums of units. Gathered rows are deleted when all units are decided.
 
-Memory of a task is bounded by its batch, range or unit, whose sizes `Sizes` sets and which change no result; a
-component larger than a unit is decided on in one piece.
+Memory of a task is bounded by its batch, range or unit, whose sizes `Sizes` sets and which change no result, but for
+three things: one key, one side of pictures and one component are never divided (a side takes 40 bytes a distinct hash),
+and the union-find over all rows takes 40 bytes for each row that meets another.
 """
 
 from __future__ import annotations

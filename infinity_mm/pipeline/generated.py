@@ -33,6 +33,7 @@ ATTEMPTS = pa.schema(
         pa.field("detail", pa.string()),
         pa.field("winner", pa.string()),  # the record that holds the question as one of its turns
         pa.field("parent", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),  # of the picture
         pa.field("instruction_type", pa.string()),
         pa.field("answer_format", pa.string()),
         # Scores of the judge (1 to 10) and of the checks; null where there is none.
@@ -136,6 +137,7 @@ def _attempt(one: Outcome) -> dict[str, Any]:
         "detail": None if kept else one.detail,
         "winner": one.winner,
         "parent": one.parent,
+        "source": one.source,
         "instruction_type": one.leaf,
         "answer_format": one.format,
         "score": written.get("score"),

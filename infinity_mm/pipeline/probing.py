@@ -17,7 +17,6 @@ from infinity_mm.pipeline.passes import Context, run_actor_pass
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
-from infinity_mm.synth.chat import ModelSpec
 from infinity_mm.synth.engines.select import lasting_chat
 from infinity_mm.synth.judge_quality import JudgeReport, MissedProbe, rates_of, warnings_of
 from infinity_mm.synth.params import SynthParams
@@ -56,7 +55,8 @@ class ProbeSpec:
     seed: int
     #: URI of the generation cache; None keeps none.
     cache: str | None
-    #: `infinity_mm.synth.cache.key.model_identity` of the judge.
+    #: `infinity_mm.synth.cache.key.model_identity` of writer and judge.
+    writer: str
     judge: str
 
 
@@ -103,7 +103,7 @@ def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: Pro
     run_actor_pass(context, "judge-probe", ProbeWorker, spec, tasks, resources, actors=1, folders=(_FOLDER,))
     if not tasks:
         return None
-    report = _report(context.store, tasks[0], params, spec.judge)
+    report = _report(context.store, tasks[0], params, spec)
     for line in report.warnings:
         context.reporter.line(f"warning: {line}")
     if report.chance and probe.on_chance == "stop":
@@ -114,21 +114,19 @@ def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: Pro
     return report
 
 
-def _report(store: Store, task: ProbeTask, params: SynthParams, name: str) -> JudgeReport:
+def _report(store: Store, task: ProbeTask, params: SynthParams, spec: ProbeSpec) -> JudgeReport:
     document = orjson.loads(store.at(task.output).read_bytes())
     cost = document["cost"]
     scored = [Scored(**row) for row in document["scored"]]
     rates = rates_of(scored, params.min_score)
-    judge: ModelSpec = params.judge or params.model
-    self_judged = params.judge is None or _same(params.judge, params.model)
-    chance, warnings = warnings_of(rates, self_judged)
+    chance, warnings = warnings_of(rates, spec.judge == spec.writer)
     missed = [
         one for one in scored if one.kind != AS_WRITTEN and one.score is not None and one.score >= params.min_score
     ]
     return JudgeReport(
-        model=judge.name,
-        identity=name,
-        self_judged=self_judged,
+        model=(params.judge or params.model).name,
+        identity=spec.judge,
+        self_judged=spec.judge == spec.writer,
         min_score=params.min_score,
         rows=sum(one.kind == AS_WRITTEN for one in scored),
         altered=sum(one.kind != AS_WRITTEN for one in scored),
@@ -141,7 +139,3 @@ def _report(store: Store, task: ProbeTask, params: SynthParams, name: str) -> Ju
         warnings=warnings,
         missed=tuple(MissedProbe(**asdict(one)) for one in missed[:MISSED]),
     )
-
-
-def _same(one: ModelSpec, other: ModelSpec) -> bool:
-    return (one.name, one.revision, one.base_url) == (other.name, other.revision, other.base_url)

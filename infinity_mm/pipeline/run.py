@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from infinity_mm.decontam.leakage import LeakageReport
+from infinity_mm.dedup.kernels.cache import keep_code_in
 from infinity_mm.engine import Engine
 from infinity_mm.fs import Location
 from infinity_mm.lock import exclusive
@@ -73,6 +74,8 @@ def run(
 @contextmanager
 def open_run(recipe: Recipe, work: Location, options: RunOptions) -> Iterator[tuple[Context, Prepared]]:
     """Check the recipe, hold the folder and start the engine; raises as `run` does."""
+    if work.is_local:
+        keep_code_in(f"{work.path}/.compiled")  # workers of the embedded node inherit it
     prepared = prepare(recipe, work)
     recipe = prepared.recipe
     if recipe.synth is not None:

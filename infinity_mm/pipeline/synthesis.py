@@ -14,12 +14,14 @@ from infinity_mm.errors import ModelError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
+from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
 from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
 from infinity_mm.pipeline.probing import ProbeSpec, run_probing
+from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.writing import WriteSpec, apart, read_written, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
@@ -32,8 +34,9 @@ from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_
 from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.provenance import used_prompts
-from infinity_mm.synth.replay import Recorded
-from infinity_mm.synth.run_step import check, identity, synthesise
+from infinity_mm.synth.replay import Recorded, Recording
+from infinity_mm.synth.rows import Parent
+from infinity_mm.synth.run_step import check, identity, synthesise, write
 from infinity_mm.synth.select_images import COLUMNS, select_images
 from infinity_mm.synth.tiny_model import is_trained
 
@@ -125,10 +128,20 @@ class SynthWorker:
             calls, written = read_written(store, task.written)
             chat = Recorded(calls, self._spec.writer)
         try:
+            if task.written is None and apart(self._params):
+                chat = self._write_alone(parents, only)
             found = synthesise(chat, self._judge, parents, self._params, self._spec.seed, only)
         finally:
             self._memory.flush()
         return found, written + sum(engine.seconds for engine in self._engines) - before
+
+    def _write_alone(self, parents: Sequence[Parent], only: frozenset[str] | None) -> Recorded:
+        """Let the writer go first while the judge's engine is closed, then close the writer's."""
+        self._judge.close()
+        recording = Recording(self._chat)
+        write(recording, parents, self._params, self._spec.seed, only)
+        self._chat.close()
+        return Recorded(recording.calls, self._spec.writer)
 
     def _remembering(self, spec: ModelSpec, identity: str) -> RememberingChat:
         engine = lasting_chat(spec)
@@ -175,19 +188,22 @@ def run_synthesis(
     tasks = generation_tasks(context, fates, params, subset)
     spec, gpus = worker_spec(context, params, subset)
     ready = SynthParams.model_validate_json(spec.params_json)
-    if ready.judge is not None and apart(ready):
+    if apart(ready):
         tasks = write_first(context, tasks, WriteSpec(spec.params_json, spec.seed, spec.cache, spec.writer, spec.only))
-        gpus = ready.judge.gpus
     run_actor_pass(
         context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
     )
-    gpus = max(gpus, ready.model.gpus)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
+    reference = None if params.loss is None else model_identity(params.loss.model)
+    losses = run_losses(context, tasks, params.loss, reference)
+    made = run_settling(context, made, losses, params)
     report = read_report(context.store, tasks, _settings(params, spec, gpus))
     probed = [(task.attempts, task.places) for task in tasks]
-    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, spec.judge or spec.writer))
-    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update={"judge": judge})
+    judges = (spec.writer, spec.judge or spec.writer)
+    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, *judges))
+    beside = {"judge": judge, "losses": loss_groups(context.store, tasks, losses)}
+    return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update=beside)
 
 
 def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:
@@ -210,7 +226,7 @@ def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParam
 
 
 def worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[WorkerSpec, float]:
-    """Return what the actor needs, and the GPUs that it holds."""
+    """Return what the actor needs, and the GPUs that it holds: one engine works at a time."""
     writer = _placed(params.model)
     judge = None if params.judge is None else _placed(params.judge)
     ready = params.model_copy(update={"model": writer, "judge": judge})
@@ -223,7 +239,7 @@ def worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[
         judge=None if params.judge is None else model_identity(params.judge),
         only=subset.only,
     )
-    return spec, writer.gpus + (judge.gpus if judge is not None else 0.0)
+    return spec, max(writer.gpus, judge.gpus if judge is not None else 0.0)
 
 
 def cache_of(store: Store, params: SynthParams) -> Location | None:
@@ -247,7 +263,7 @@ def _settings(params: SynthParams, spec: WorkerSpec, gpus: float) -> dict[str, A
         "engine_version": "",
         "model": params.model.name,
         "revision": "",
-        "self_judged": params.judge is None,
+        "self_judged": spec.judge in (None, spec.writer),
         "random_weights": params.model.name == RANDOM or (params.model.name == EMBEDDED and not is_trained()),
         "prompts": {step: (prompt.file, prompt.sha256) for step, prompt in used_prompts(params).items()},
         "models": {"writer": spec.writer, "judge": spec.judge or spec.writer},

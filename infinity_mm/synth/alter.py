@@ -1,9 +1,9 @@
 """Wrong answers made from right ones: the negatives that a judge is measured with.
 
 Each alteration changes one thing that a careful judge can see in the picture, and leaves the sentence around it
-alone: a number, a color, a direction, yes or no, the letter of an option. Whether the result is wrong follows from
-the answer having been right; a generator's errors make some of them right by accident, so rates measured with them
-are bounds, not truths.
+alone: a number, a color, a direction, yes or no, the letter of an option, a detail on the way to the answer. Whether
+the result is wrong follows from the answer having been right; a generator's errors make some of them right by
+accident, so rates measured with them are bounds, not truths.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _DIGITS = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])")
 _COUNT = re.compile(rf"\b(?:{'|'.join(word for word in NUMBER_WORDS if word != 'one')})\b", re.IGNORECASE)
 _COLOR = re.compile(rf"\b(?:{'|'.join((*COLORS, 'grey'))})\b", re.IGNORECASE)
 _DIRECTION = re.compile(rf"\b(?:{'|'.join(OPPOSITE)})\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)")
 _WORD = re.compile(r"\w+")
 _ARTICLES = {"a", "an", "the"}
 _YES_NO = re.compile(r"(yes|no)\b", re.IGNORECASE)
@@ -53,15 +54,32 @@ def alterations(row: Generated, others: Sequence[str], seed: int) -> Iterator[tu
             yield "wrong_option", rest[keyed_u64(seed, "synth.probe.option", key) % len(rest)]
         return
     said = {folded(row.answer)}
-    for kind, change in _CHANGES.items():
-        altered = change(row.answer, keyed_u64(seed, f"synth.probe.{kind}", key))
-        if altered is not None and folded(altered) not in said:
+    for kind, altered in _changed(row, seed):
+        if folded(altered) not in said:
             said.add(folded(altered))
             yield kind, altered
     start = keyed_u64(seed, "synth.probe.other", key) % len(others) if others else 0
     for other in (*others[start:], *others[:start]):
         if _says_other(row.answer, other) and folded(other) not in said:
             yield "other_answer", other
+            return
+
+
+def _changed(row: Generated, seed: int) -> Iterator[tuple[str, str]]:
+    """Yield what can be changed in the answer itself, then one detail of the sentences that lead to it.
+
+    Of an answer in sentences the last one states the answer; what changes there changes wherever it occurs.
+    """
+    draws = {kind: keyed_u64(seed, f"synth.probe.{kind}", row.typed.attempt.key) for kind in _CHANGES}
+    sentences = _SENTENCE_END.split(row.answer) if row.typed.format in ("brief", "detailed") else [row.answer]
+    for kind, change in _CHANGES.items():
+        stated = row.answer if kind == "flipped_yes_no" else sentences[-1]
+        if change(stated, draws[kind]) is not None and (altered := change(row.answer, draws[kind])) is not None:
+            yield kind, altered
+    reasons = row.answer[: len(row.answer) - len(sentences[-1])]
+    for kind, change in _CHANGES.items():
+        if kind != "flipped_yes_no" and (altered := change(reasons, draws[kind])) is not None:
+            yield "wrong_detail", altered + sentences[-1]
             return
 
 
@@ -128,7 +146,7 @@ _CHANGES: Mapping[str, Callable[[str, int], str | None]] = {
     "flipped_yes_no": flipped_yes_no,
 }
 #: Every kind of negative, in the order of reports.
-KINDS: tuple[str, ...] = ("swapped_image", *_CHANGES, "wrong_option", "other_answer")
+KINDS: tuple[str, ...] = ("swapped_image", *_CHANGES, "wrong_detail", "wrong_option", "other_answer")
 
 
 def _step(value: int, draw: int, end: int) -> int:

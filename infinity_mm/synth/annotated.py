@@ -9,6 +9,7 @@ from importlib import resources
 from infinity_mm.errors import UsageError
 from infinity_mm.fs import Location
 from infinity_mm.store import Store
+from infinity_mm.synth.mapping import build_weights, mapping_text
 from infinity_mm.synth.seeds import Seed, parse_seeds, seed_line
 
 #: Where a run folder keeps synthetic records.
@@ -18,6 +19,12 @@ _FOLDER = "records/synthetic"
 def package_seeds() -> str:
     """Return the seed rows that the project brings, written for it."""
     return resources.files("infinity_mm.synth").joinpath("seeds.jsonl").read_text("utf-8")
+
+
+def package_mapping() -> str:
+    """Return the mapping file that follows from the package's seed rows."""
+    seeds = parse_seeds(package_seeds(), "package")
+    return mapping_text(build_weights(seeds), len(seeds))
 
 
 def read_seeds(places: Sequence[Location | None]) -> tuple[Seed, ...]:

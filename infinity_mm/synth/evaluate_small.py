@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--base-url", help="of an OpenAI-compatible server, with --engine openai")
     parser.add_argument("--pictures", type=int, default=100, help="pictures of each kind; each gets every task")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--side", type=int, default=288, help="pixels a side of the pictures")
+    parser.add_argument("--side", type=int, default=128, help="pixels a side of the pictures")
     parser.add_argument("--temperature", type=float, default=0.0, help="of the requests that write questions")
     parser.add_argument("--wrong", action="store_true", help="show some wrong replies of each group")
     options = parser.parse_args(arguments)

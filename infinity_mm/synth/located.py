@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from infinity_mm.errors import RecipeError
 from infinity_mm.fs import Location
-from infinity_mm.synth.annotated import package_seeds
+from infinity_mm.synth.annotated import package_mapping, package_seeds
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.prompts import load_prompt, read_prompt_file
 from infinity_mm.synth.provenance import PROMPTS
 
-#: What `synth.seeds` says for the seed rows of the package.
+#: What `synth.seeds` and `synth.offer.mapping` say for the seed rows of the package, and the mapping made from them.
 PACKAGE = "package"
 
 
@@ -30,19 +31,21 @@ def located(params: SynthParams, base: Path) -> SynthParams:
             raise RecipeError(f"synth.prompts.{step}: {error}") from error
     offer, seeds = params.offer, params.seeds
     if offer.mapping is not None:
-        mapping = offer.mapping.model_copy(update=_content("synth.offer.mapping", offer.mapping.file, base))
+        mapping = offer.mapping.model_copy(
+            update=_content("synth.offer.mapping", offer.mapping.file, base, package_mapping)
+        )
         mapping.parse()
         offer = offer.model_copy(update={"mapping": mapping})
     if seeds is not None:
-        seeds = seeds.model_copy(update=_content("synth.seeds", seeds.file, base))
+        seeds = seeds.model_copy(update=_content("synth.seeds", seeds.file, base, package_seeds))
         seeds.parse()
     return params.model_copy(update={"cache": cache, "prompts": prompts, "offer": offer, "seeds": seeds})
 
 
-def _content(key: str, file: str, base: Path) -> dict[str, str]:
-    """Return where a text file is and what it says; `PACKAGE` stands for the seed rows of the package."""
+def _content(key: str, file: str, base: Path, package: Callable[[], str]) -> dict[str, str]:
+    """Return where a text file is and what it says; `PACKAGE` stands for what the package brings."""
     if file == PACKAGE:
-        return {"file": file, "text": package_seeds()}
+        return {"file": file, "text": package()}
     place = Location.of(file, base=base)
     try:
         return {"file": place.uri, "text": place.read_bytes().decode("utf-8")}

@@ -76,6 +76,8 @@ class Outcome:
     generation: dict[str, Any] | None
     #: Calls made for this attempt. The tags of a picture are counted with its attempt 0.
     calls: tuple[StepCall, ...]
+    #: Source of the picture.
+    source: str = ""
     #: Id of the record that holds this question as one of its turns; None for all but those.
     winner: str | None = None
 

@@ -111,7 +111,8 @@ class RuleParams(Frozen):
 class OfferParams(Frozen):
     """Which instruction types a picture is offered, see `infinity_mm.synth.offers`; by default all of them in turn."""
 
-    #: File that says which tags speak for which type, made by `infinity-mm mapping`; None treats all types alike.
+    #: File that says which tags speak for which type, made by `infinity-mm mapping`; ``package`` takes the one that
+    #: follows from the project's own seed rows, None treats all types alike.
     mapping: MappingFile | None = None
     #: 1 draws types in proportion to their score, lower ones prefer the best, higher ones even them out.
     temperature: float = Field(default=1.0, gt=0.0, le=100.0)
@@ -153,6 +154,28 @@ class CheckParams(Frozen):
     def any(self) -> bool:
         """True where any check is asked for."""
         return (self.relevance, self.blind, self.agreement) != ("off", "off", "off")
+
+
+class LossParams(Frozen):
+    """How likely a reference model finds the written answers: a signal per source and answer format, never a verdict
+    over all of them. Runs under transformers.
+    """
+
+    #: The reference model; another one than the writer, whose own words it would find likely.
+    model: ModelSpec
+    #: Keep losses from this quantile to that one of their source and format; 0 and 1 keep all.
+    keep_from: float = Field(default=0.0, ge=0.0, le=1.0)
+    keep_to: float = Field(default=1.0, ge=0.0, le=1.0)
+    #: Groups of fewer rows are left alone.
+    min_rows: int = Field(default=50, ge=2)
+
+    @model_validator(mode="after")
+    def _sound(self) -> LossParams:
+        if self.keep_from >= self.keep_to:
+            raise ValueError(f"keep_from ({self.keep_from}) must be below keep_to ({self.keep_to})")
+        if self.model.engine not in ("auto", "transformers"):
+            raise ValueError(f"losses are computed under transformers, not {self.model.engine}")
+        return self
 
 
 class JudgeProbe(Frozen):
@@ -203,6 +226,8 @@ class SynthParams(Frozen):
     #: None judges with the generating model; the rows then say so.
     judge: ModelSpec | None = None
     judge_probe: JudgeProbe = JudgeProbe()
+    #: None computes no losses.
+    loss: LossParams | None = None
 
     #: Prompt files of the user's own, by step; the package's are listed by `infinity-mm synth --prompts`.
     prompts: dict[StepName, PromptFile] = Field(default_factory=dict)
@@ -213,6 +238,21 @@ class SynthParams(Frozen):
     def prompt(self, step: StepName, default: tuple[str, int]) -> Prompt:
         """Return the prompt of a step: the user's, or the package's `default` (name, version)."""
         return self.prompts[step].parse() if step in self.prompts else load_prompt(*default)
+
+    @property
+    def settles(self) -> bool:
+        """True where rows are dropped by what all rows together show."""
+        cut = self.loss is not None and (self.loss.keep_from, self.loss.keep_to) != (0.0, 1.0)
+        return self.rules.yes_no == "balance" or cut
+
+    @model_validator(mode="after")
+    def _single_rows(self) -> SynthParams:
+        if self.merge_turns and self.settles:
+            raise ValueError(
+                "merge_turns cannot go with rules.yes_no: balance or with quantiles of losses, which drop single "
+                "questions after the run's last call; leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _known_types(self) -> SynthParams:

@@ -92,6 +92,8 @@ class Provenance(Frozen):
     #: The judge's score, 1 to 10.
     score: int
     score_reason: str
+    #: Ids of the seed rows that the writer was shown, see `infinity_mm.synth.seeds.Seed`.
+    examples: tuple[str, ...] = ()
     #: None where the recipe asks for no checks.
     checks: CheckProvenance | None = None
     #: True where the judge is the model that wrote the row.
@@ -134,6 +136,7 @@ def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[Ste
         options=generated.options,
         score=row.score,
         score_reason=row.reason,
+        examples=generated.examples,
         checks=CheckProvenance(**asdict(generated.checks)) if generated.checks else None,
         self_judged=(writer.model, writer.revision) == (judge.model, judge.revision),
         license_note=(

@@ -134,6 +134,8 @@ class Generated:
     options: tuple[str, ...] = ()
     #: None before they are made, or where the recipe asks for none.
     checks: Checks | None = None
+    #: Ids of the seed rows that the writer was shown.
+    examples: tuple[str, ...] = ()
 
     @property
     def letter(self) -> str | None:

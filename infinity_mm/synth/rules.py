@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-from infinity_mm.filters.language import UNDETERMINED, detect
+from infinity_mm.language import UNDETERMINED, detect
 from infinity_mm.synth import step3_generate
 from infinity_mm.synth.params import RuleParams
 from infinity_mm.synth.prompts import load_prompt
@@ -147,7 +147,12 @@ def _answer(row: Generated, params: RuleParams) -> Drop | None:
 
 def yes_or_no(row: Generated) -> str | None:
     """Return "yes" or "no" where that is the whole answer, else None."""
-    found = _YES_NO.fullmatch(row.answer) if row.typed.format == "word_or_phrase" else None
+    return bare_answer(row.typed.format, row.answer)
+
+
+def bare_answer(form: str, answer: str) -> str | None:
+    """Return "yes" or "no" where an answer in the form of a word or phrase says nothing else, else None."""
+    found = _YES_NO.fullmatch(answer) if form == "word_or_phrase" else None
     return found.group(1).lower() if found else None
 
 

@@ -8,7 +8,8 @@ How a picture travels::
 
 Every step asks for the whole partition at once, so that the engine can batch. An attempt that ends
 early leaves the others alone; each gives exactly one `Outcome`. What becomes of a picture depends on
-(seed, params, picture, model) and not on the pictures beside it, as far as the engine's replies do not.
+(seed, params, picture, model) and not on the pictures beside it, as far as the engine's replies do not; shares of
+types (`offer`) are the exception, they are held inside a partition.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 #: Raised whenever the same replies would give other outcomes.
 VERSION = 1
 
-#: Fields of `SynthParams` that choose pictures, or measure the judge; nothing of a row depends on them.
-_NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe"}
+#: Fields of `SynthParams` that choose pictures, or measure what was made; nothing of a row depends on them.
+_NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe", "loss"}
 #: Fields that an identity names otherwise, or not at all.
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
@@ -262,6 +263,7 @@ def _outcome(one: _Live[R]) -> Outcome:
     return Outcome(
         id=attempt_id(one.parent.id, one.n, typed),
         parent=one.parent.id,
+        source=one.parent.source,
         n=one.n,
         outcome="kept",
         stage=None,

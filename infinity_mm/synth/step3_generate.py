@@ -70,11 +70,12 @@ def read(row: Typed, reply: Reply, params: SynthParams, seed: int) -> Generated 
     if isinstance(value, Failed):
         return value
     question, answer = (" ".join(value[name].split()) for name in ("question", "answer"))
-    for example in choose(row, params, seed):
+    examples = choose(row, params, seed)
+    for example in examples:
         if folded(example.row.question) == folded(question):
             return Drop("example_copied", f"seed {example.id}: {question}")
     if row.format != "multiple_choice":
-        return Generated(row, question, answer)
+        return Generated(row, question, answer, examples=tuple(one.id for one in examples))
     options = [" ".join(wrong.split()) for wrong in value["distractors"]]
     options.insert(keyed_u64(seed, "synth.letter", row.attempt.key) % len(LETTERS), answer)
-    return Generated(row, question, answer, tuple(options))
+    return Generated(row, question, answer, tuple(options), examples=tuple(one.id for one in examples))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infinity_mm.filters import language
-from infinity_mm.filters.language import detect
+from infinity_mm.language import detect
 from tests.filters.rows import FRENCH, answer, reasons, record, table
 
 TEXTS = {

@@ -5,13 +5,17 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infinity_mm import fs
+from infinity_mm.dedup.kernels import forest
+from infinity_mm.dedup.kernels.forest import unite_pairs
 from infinity_mm.dedup.params import DedupParams
+from infinity_mm.engine import Engine
 from infinity_mm.errors import StageError
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.deduplication import Sizes
@@ -229,3 +233,16 @@ def test_switched_off_it_leaves_nothing(tmp_path):
     assert not stored.store.at("state/dedup-gather").exists()
     assert stored.run(DedupParams(mode="off"), Sizes(), Here()) == {}
     assert not [name for name in stored.store.at("state").folders() if name.startswith("dedup")]
+
+
+def compiled_here(pairs: int) -> tuple[int, int]:
+    """Return how often code of `unite_pairs` was loaded from the disk, and how often compiled, in this process."""
+    unite_pairs(np.arange(pairs), np.arange(pairs), np.arange(pairs))
+    stats = forest._unite_pairs.stats
+    return sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
+
+
+def test_a_worker_loads_compiled_code(shared_ray):
+    compiled_here(1)  # for there to be some
+    with Engine() as engine:
+        assert [found for _, found in engine.map("compiled", compiled_here, [1])] == [(1, 0)]

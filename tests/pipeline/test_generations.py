@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from infinity_mm.cli.main import main
+from infinity_mm.explain import explain
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import calls_of
 from infinity_mm.pipeline.run import RunOptions, run
@@ -15,15 +16,20 @@ from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
 from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.taxonomy import Taxonomy
+from tests.inline import InlineEngine
 from tests.pipeline.served import Served
 from tests.running import digest_of
 
-pytestmark = pytest.mark.usefixtures("shared_ray")
 pytest.importorskip("openai")
 
 QUIET = RunOptions(quiet=True)
 #: Exports are left to `run`.
 CURATED = ("records", "ledger", "quarantine")
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch):
+    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
 
 
 @pytest.fixture
@@ -111,6 +117,9 @@ def _check_origins(work, cached):
     assert {one["step"] for one in made} >= {"classify", "generate", "judge"}
     assert all(one["generation"] == origin[one["step"]]["generation"] for one in made)
     assert {one["cached"] for one in made} == {cached}
+    assert explain(store, row["id"]).calls == made
+    page = (work / "report/index.html").read_text()
+    assert all(words in page for words in ("Calls and cache", "from the cache", "generate.v1"))
 
 
 def test_synth_of_a_subset_and_then_run_is_run(write, served, tmp_path, capsys):

@@ -21,6 +21,8 @@ from tests.stored import Asked, Here, Stored, deduplicate, under_ray
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 KILLS = 20
+#: Tasks that the pass has, about.
+TASKS = 100
 SIZES = Sizes(batch_rows=1, entries=2_500, unit_bytes=20_000)
 
 
@@ -42,9 +44,14 @@ def workers_at_it() -> list[int]:
     return [pid for pid, line in processes(os.getpid()).items() if line.startswith("ray::dedup")]
 
 
+def soon(dice: random.Random, done: int, killed: int) -> int:
+    """Return how many tasks shall be done when the next kill comes, such that the others come before the end."""
+    return done + dice.randrange(max(1, (TASKS - done) // max(1, KILLS - killed)) + 1)
+
+
 def kill(driver: multiprocessing.Process, dice: random.Random) -> bool:
     """Kill the driver or a worker; returns whether there was one to kill."""
-    victims = [driver.pid] if dice.random() < 0.25 else workers_at_it()
+    victims = [driver.pid] if dice.random() < 0.2 else workers_at_it()
     if not victims:
         return False
     try:
@@ -57,7 +64,7 @@ def kill(driver: multiprocessing.Process, dice: random.Random) -> bool:
 @pytest.mark.timeout(240)
 def test_killed_at_twenty_random_moments_the_same_call_finishes_with_the_same_bytes(tmp_path):
     dice = random.Random(17)
-    stored = Stored.of(Store(Location.of(tmp_path)), split(dice, made_of(dice, 500), 4, 10))
+    stored = Stored.of(Store(Location.of(tmp_path)), split(dice, made_of(dice, 300), 4, 6))
     params = DedupParams(**FREE)
     asked = Asked(stored.store, tuple(stored.tables), stored.priorities(), stored.leaks, params, SIZES)
     processes_of = multiprocessing.get_context("forkserver")
@@ -68,14 +75,13 @@ def test_killed_at_twenty_random_moments_the_same_call_finishes_with_the_same_by
         runs += 1
         driver = processes_of.Process(target=under_ray, args=(asked,))
         driver.start()
-        # The next kill comes after so many more tasks, then at any time within the next ones.
-        following = len(seen) + dice.randrange(5)
+        following = soon(dice, len(seen), killed)
         while driver.is_alive():
             done = finished(tmp_path)
             if killed < KILLS and len(done) >= following:
                 time.sleep(dice.random() * 0.1)
                 killed += kill(driver, dice)
-                following = len(done) + dice.randrange(5)
+                following = soon(dice, len(done), killed)
             for outputs, times in done.items():
                 assert seen.setdefault(outputs, times) == times, f"{outputs} was made again"
             time.sleep(0.005)
@@ -86,7 +92,7 @@ def test_killed_at_twenty_random_moments_the_same_call_finishes_with_the_same_by
         while workers_at_it():  # what a dead driver's worker finishes now, the next run would not know of
             time.sleep(0.01)
     print(f"{killed} kills, {runs} runs")
-    assert killed >= 20
+    assert killed >= KILLS
     last = finished(tmp_path)
     assert all(last.get(outputs, times) == times for outputs, times in seen.items())
     here = Here()

@@ -88,7 +88,7 @@ def folder(tmp_path):
         written = {"question": "What color is it?", "answer": color, "options": [], "score": 9, "score_reason": "Seen."}
         attempts.append(
             {"id": f"{number:032x}", "source_ref": f"synthetic#{identity}/0", "parent": identity}
-            | {"instruction_type": "Recognize color", "answer_format": "word_or_phrase"}
+            | {"source": "photos", "instruction_type": "Recognize color", "answer_format": "word_or_phrase"}
             | {"generation": orjson.dumps(written | ({"score": None} if number == 0 else {})).decode()}
         )
     with store.writer("records/photos/part-0.parquet", RECORDS) as writer:
@@ -106,7 +106,8 @@ def measure(folder, monkeypatch, knows, **probe):
     context = Context(store, Actors(), Log(), recipe=None)
     params = SynthParams.model_validate({"images": 12, "judge_probe": probe})
     cache = store.at("cache").uri
-    spec = ProbeSpec(params.model_dump_json(), 7, cache, f"judge that {'knows' if knows else 'does not'}")
+    name = f"judge that {'knows' if knows else 'does not'}"
+    spec = ProbeSpec(params.model_dump_json(), 7, cache, name, name)
     return run_probing(context, parts, spec), context, asked
 
 

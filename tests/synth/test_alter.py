@@ -44,6 +44,28 @@ def test_only_the_altered_thing_changes() -> None:
     assert alter.flipped_yes_no("nothing", 0) is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("The word has 4 letters. It says BANK.", {"wrong_detail": "The word has 5 letters. It says BANK."}),
+        ("There are 3 red cars. The number is 3.", {"wrong_number": None, "wrong_detail": None}),
+        (
+            "It stands left of a wall. It is red.",
+            {"wrong_color": None, "wrong_detail": "It stands right of a wall. It is red."},
+        ),
+        ("It is a bank. So people go there.", {}),
+    ],
+)
+def test_the_last_sentence_states_the_answer_and_the_others_are_details(kit: Any, answer: str, found: Any) -> None:
+    altered = dict(alter.alterations(kit.generated(QUESTION, answer, "brief"), (), 3))
+    assert list(altered) == list(found)
+    for kind, text in altered.items():
+        assert found[kind] in (None, text)
+        assert (text.split(". ")[-1] == answer.split(". ")[-1]) == (kind == "wrong_detail")
+    if "wrong_number" in altered:
+        assert "3" not in altered["wrong_number"], "the answer changes wherever it occurs"
+
+
 def test_a_choice_becomes_another_option(kit: Any) -> None:
     options = ("in a garage", "on a bridge", "3 fields", "under a red tree")
     row = kit.generated("Where is the car?", "3 fields", "multiple_choice", options)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from infinity_mm.synth import step3_generate
 from infinity_mm.synth.examples import SHOWN, choose
-from infinity_mm.synth.rows import Drop
+from infinity_mm.synth.rows import Drop, Generated
 from infinity_mm.synth.run_step import identity
 from infinity_mm.synth.seeds import SeedFile
 
@@ -41,6 +41,15 @@ def test_two_examples_of_the_type_are_shown_after_what_is_asked(kit: Any) -> Non
     assert prompt.count('{"question": "What color is thing') == SHOWN == 2
     drawn = {tuple(one.id for one in choose(kit.typed(n=n), params, SEED)) for n in range(12)}
     assert len(drawn) > 3, "each attempt draws its own"
+
+
+def test_the_row_says_which_examples_the_writer_saw(kit: Any) -> None:
+    params = with_seeds(kit, *(line(f"p{n}", f"What color is thing {n}?") for n in range(6)))
+    reply = kit.reply(json.dumps({"question": "What color is the left car?", "answer": "blue"}))
+    row = step3_generate.read(kit.typed(), reply, params, SEED)
+    assert isinstance(row, Generated)
+    assert row.examples == tuple(one.id for one in choose(kit.typed(), params, SEED))
+    assert len(row.examples) == 2
 
 
 def test_examples_in_the_form_of_the_answer_come_first(kit: Any) -> None:

@@ -13,17 +13,21 @@ from infinity_mm.synth.probe import AS_WRITTEN, Scored, draw, measure, probes
 from infinity_mm.synth.rows import Judged
 
 SEED = 5
-ANSWERS = ("red", "blue", "7", "left of the door", "a bench", "two dogs", "Yes", "No", "a house", "a bridge")
+#: An answer in sentences.
+SAID = "Two birds sit on a roof. So it is a barn."
+ANSWERS = ("red", "blue", "7", "left of the door", "a bench", "two dogs", "Yes", "No", "a house", "a bridge", SAID)
 
 
 def rows(kit: Any, score: int = 9) -> list[Judged]:
-    """Ten judged rows on ten pictures, one of them multiple choice."""
+    """Judged rows, each on a picture of its own; one is multiple choice, one in sentences."""
     made: list[Judged] = []
     for n, answer in enumerate(ANSWERS):
         typed = kit.typed(name=f"picture {n}")
         row = replace(kit.generated("What is seen in the middle?", answer), typed=typed)
         if answer == "a bridge":
             row = replace(row, typed=replace(typed, format="multiple_choice"), options=("a bus", "a bridge", "x", "y"))
+        if answer == SAID:
+            row = replace(row, typed=replace(typed, format="brief"))
         made.append(Judged(row, score, "seen"))
     return made
 
@@ -92,7 +96,7 @@ def test_a_judge_that_passes_everything_is_chance(kit: Any) -> None:
     chance, said = warnings_of(rates_of(found, 8), False)
     assert chance
     assert "cannot be told from chance" in said[0]
-    assert "100% (10 of 10)" in said[0]
+    assert "100% (11 of 11)" in said[0]
 
 
 def test_dice_are_chance_although_kept_rows_all_passed(kit: Any) -> None:

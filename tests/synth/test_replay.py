@@ -45,7 +45,7 @@ def test_the_judge_finds_what_it_would_have_found_beside_the_writer(kit: Any, ch
 
 
 def test_what_was_not_written_down_is_an_error_not_an_answer(kit: Any) -> None:
-    with pytest.raises(StageError, match="first .*/tag"):
+    with pytest.raises(StageError, match=r"first .*/tag"):
         synthesise(Recorded({}, MODEL), kit.chat(kit.sound), [kit.parent()], kit.params, SEED)
 
 

@@ -103,6 +103,19 @@ def _spread(builder: Any, value: Any) -> Any:
 
 
 @intrinsic
+def store64(_context, data, place, word):  # type: ignore[no-untyped-def]
+    """Write a uint64, little-endian, to ``data[place : place + 8]``, uint8; the caller keeps it within the array."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(64).as_pointer())
+        builder.store(arguments[2], pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, types.int64, types.uint64), generate
+
+
+@intrinsic
 def trailing_zeros(_context, word):  # type: ignore[no-untyped-def]
     """Return how many of the lowest bits of a uint64 are zero, as int64; 64 for 0."""
 

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 #: What became of a text: done as ASCII, done, done but its encoding may need repair, or left to Python.
 _ASCII, _WIDE, _SUSPECT, _LEFT = range(4)
 _IMAGE = np.frombuffer(IMAGE_TOKEN.encode(), np.uint8)
-_SPARE = 8
+SPARE = 8
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Tokens:
 def characters_as_tokens(tokens: Tokens) -> Tokens:
     """Return the same texts with each character as a token of its own, and the spaces left out."""
     size = int(tokens.starts[-1])
-    data = np.zeros(size + _SPARE, np.uint8)
+    data = np.zeros(size + SPARE, np.uint8)
     ends = np.empty(size, np.int64)
     edges = np.zeros((2, len(tokens) + 1), np.int64)
     _cut_characters(tokens.data, tokens.starts, data, ends, edges)
@@ -105,7 +105,7 @@ def tokenise(texts: pa.Array) -> Tokens:
     left = _left_to_python(texts, state)
     if left:
         return _put_in(left, out, edges[0])
-    return Tokens(out[: edges[0, -1] + _SPARE], edges[0], edges[1], ends[: edges[1, -1]])
+    return Tokens(out[: edges[0, -1] + SPARE], edges[0], edges[1], ends[: edges[1, -1]])
 
 
 def _left_to_python(texts: pa.Array, state: Bytes) -> dict[int, bytes]:
@@ -127,7 +127,7 @@ def _put_in(replaced: dict[int, bytes], out: Bytes, starts: Ints) -> Tokens:
         pieces += [out[done : starts[index]], np.frombuffer(piece, np.uint8)]
         sizes[index] = len(piece)
         done = int(starts[index + 1])
-    data = np.concatenate([*pieces, out[done : starts[-1]], np.zeros(_SPARE, np.uint8)])
+    data = np.concatenate([*pieces, out[done : starts[-1]], np.zeros(SPARE, np.uint8)])
     begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     first = np.zeros_like(begins)
     ends = np.empty(int(begins[-1]) // 2 + len(begins), np.int64)
@@ -137,7 +137,7 @@ def _put_in(replaced: dict[int, bytes], out: Bytes, starts: Ints) -> Tokens:
 
 def from_token_texts(texts: Sequence[bytes]) -> Tokens:
     """Return texts that are tokens with one space between them already."""
-    data = np.frombuffer(b"".join([*texts, bytes(_SPARE)]), np.uint8).copy()
+    data = np.frombuffer(b"".join([*texts, bytes(SPARE)]), np.uint8).copy()
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(text) for text in texts], dtype=np.int64)])
     first = np.zeros_like(starts)
     ends = np.empty(len(data) // 2 + len(starts), np.int64)

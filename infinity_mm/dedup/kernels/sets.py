@@ -43,19 +43,16 @@ def sorted_sets(hashes: Hashes, starts: Ints) -> tuple[Hashes, Ints]:
     return found[: begins[-1]], begins
 
 
-def take_sets(values: Hashes, starts: Ints, order: Ints) -> tuple[Hashes, Ints]:
-    """Return the sets numbered `order`, one after the other, and where each begins; shapes as `sorted_sets`."""
-    begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(starts[order + 1] - starts[order])])
-    found = np.empty(int(begins[-1]), np.uint64)
-    _take(values, starts, order, found, begins)
-    return found, begins
+def place_sets(values: Hashes, starts: Ints, places: Ints, found: Hashes) -> None:
+    """Copy each set, in order, to its place in `found`; int64 `places` of shape (sets,), other shapes as above."""
+    _place(values, starts, places, found)
 
 
 @compiled
-def _take(values: Hashes, starts: Ints, order: Ints, found: Hashes, begins: Ints) -> None:
-    for place in range(len(order)):
-        first = starts[order[place]]
-        found[begins[place] : begins[place + 1]] = values[first : starts[order[place] + 1]]
+def _place(values: Hashes, starts: Ints, places: Ints, found: Hashes) -> None:
+    for number in range(len(places)):
+        size = starts[number + 1] - starts[number]
+        found[places[number] : places[number] + size] = values[starts[number] : starts[number + 1]]
 
 
 @compiled

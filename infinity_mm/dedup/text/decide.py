@@ -5,41 +5,27 @@ Each function makes one file from files that are there, and may be repeated or r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from infinity_mm.dedup.kernels.groups import least_agreeing
 from infinity_mm.dedup.kernels.hashing import Hashes, Ints
-from infinity_mm.dedup.kernels.sets import Rows, Rule, take_sets
+from infinity_mm.dedup.kernels.sets import Rows, Rule, place_sets
 from infinity_mm.dedup.kernels.settle import settle
-from infinity_mm.dedup.text.inputs import Unit, read
+from infinity_mm.dedup.kernels.words import Coded, Words, decode
 from infinity_mm.dedup.text.meet import SKETCHES
 from infinity_mm.dedup.text.plan import Plan
-from infinity_mm.dedup.text.sign import shingle_sets
-from infinity_mm.dedup.text.spill import batches_of, notes_of, numbers, reading, words, write_table, writing
+from infinity_mm.dedup.text.sign import Sets, shingle_sets
+from infinity_mm.dedup.text.spill import column, flat, notes_of, numbers, reading, words, write_table
 
-DIGESTS = ["digest0", "digest1"]
 #: Keep order within a component: lower priority, then smaller id.
 _ORDER = [("component", "ascending"), ("priority", "ascending"), ("id", "ascending")]
-#: Rows of one flush.
-_FLUSH_ROWS = 1 << 12
-
-
-def _schema(identity: pa.DataType) -> pa.Schema:
-    return pa.schema(
-        [
-            pa.field("part", pa.int32()),
-            pa.field("component", pa.int64()),
-            pa.field("priority", pa.int64()),
-            pa.field("id", identity),
-            *(pa.field(name, pa.uint64()) for name in (*DIGESTS, *SKETCHES)),
-            pa.field("shingles", pa.large_list(pa.uint64())),
-        ]
-    )
+#: Texts that are decoded together at most.
+_TOGETHER = 1 << 11
 
 
 def parts_of(plan: Plan) -> int:
@@ -47,111 +33,91 @@ def parts_of(plan: Plan) -> int:
     return notes_of(plan.spill.at("components", 0))["parts"]
 
 
-@dataclass(frozen=True)
-class _Gathered:
-    """Rows in components, as they are compared."""
-
-    #: All columns but the shingles.
-    rows: pa.Table
-    shingles: Hashes
-    #: Where each row's begin: int64, shape (rows + 1,).
-    starts: Ints
-
-
-def gather_unit(plan: Plan, unit: Unit) -> None:
-    """Write ``sets``, by part: what the unit's rows in components are compared by. Texts are read a second time."""
-    components = reading(plan.spill.at("components", 0)).read_all()
-    parts = parts_of(plan)
-    begin, end = np.searchsorted(numbers(components, "row"), [unit.first, unit.first + unit.rows])
-    chosen = components.slice(begin, end - begin)
-    places = numbers(chosen, "row") - unit.first
-    sketches = reading(plan.spill.at("texts", unit.number)).read_all().select(SKETCHES)
-    with writing(plan.spill.at("sets", unit.number), _schema(_identity_type(plan, unit))) as writer:
-        pending: list[_Gathered] = []
-        first = 0
-        for batch in read(unit, plan.columns.all()) if len(places) else ():
-            low, high = np.searchsorted(places, [first, first + len(batch)])
-            own = batch.take(pa.array(places[low:high] - first))
-            pending.append(
-                _gathered(plan, own, chosen.slice(low, high - low), sketches.take(pa.array(places[low:high])))
-            )
-            first += len(batch)
-            if sum(len(some.rows) for some in pending) >= _FLUSH_ROWS:
-                _flush(writer, pending, parts)
-                pending = []
-        if pending:
-            _flush(writer, pending, parts)
-
-
-def _identity_type(plan: Plan, unit: Unit) -> pa.DataType:
-    for batch in read(unit, [plan.columns.id]):
-        return batch.schema.field(0).type
-    return pa.large_string()
-
-
-def _gathered(plan: Plan, batch: pa.RecordBatch, components: pa.Table, sketches: pa.Table) -> _Gathered:
-    """Return the rows of a batch, all of them in components, as they are compared."""
-    sets = shingle_sets(batch.column(plan.columns.text), plan.params)
-    if plan.columns.priority is None:
-        priority = pa.array(np.zeros(len(batch), np.int64))
-    else:
-        priority = batch.column(plan.columns.priority).cast(pa.int64())
-    identity = batch.column(plan.columns.id)
-    columns = [
-        components.column("part"),
-        components.column("component"),
-        priority,
-        identity,
-        *(pa.array(sets.digests[:, word]) for word in range(len(DIGESTS))),
-        *sketches.columns,
-    ]
-    return _Gathered(pa.table(columns, schema=pa.schema(list(_schema(identity.type))[:-1])), sets.shingles, sets.starts)
-
-
-def _flush(writer: pa.RecordBatchFileWriter, pending: list[_Gathered], parts: int) -> None:
-    """Write one batch for each part."""
-    table = pa.concat_tables([some.rows for some in pending])
-    part = numbers(table, "part")
-    order = np.argsort(part, kind="stable")
-    edges = np.searchsorted(part[order], np.arange(parts + 1))
-    shingles, starts = take_sets(*_joined([(some.shingles, some.starts) for some in pending]), order)
-    columns = [column.combine_chunks() for column in table.take(pa.array(order)).columns]
-    lists = pa.LargeListArray.from_arrays(pa.array(starts), pa.array(shingles))
-    whole = pa.RecordBatch.from_arrays([*columns, lists], schema=_schema(table.schema.field("id").type))
-    for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        writer.write_batch(whole.slice(begin, end - begin))
-
-
-def _joined(parts: Sequence[tuple[Hashes, Ints]]) -> tuple[Hashes, Ints]:
-    """Return sets given in several pieces as one piece; a piece's sets need not begin at 0."""
-    values = [np.empty(0, np.uint64)]
-    sizes = [np.empty(0, np.int64)]
-    for shingles, starts in parts:
-        values.append(shingles[starts[0] : starts[-1]])
-        sizes.append(np.diff(starts))
-    return np.concatenate(values), np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(sizes))])
-
-
 def settle_part(plan: Plan, part: int) -> None:
-    """Write ``removed``: id, winner and similarity of every row of this part that is a duplicate."""
-    parts = parts_of(plan)
-    batches: list[pa.RecordBatch] = []
-    for unit in plan.units:
-        reader = reading(plan.spill.at("sets", unit.number))
-        batches += batches_of(reader, part, parts)
-        schema = reader.schema
-    table = pa.Table.from_batches(batches, schema=schema)
+    """Write ``removed``: id, winner and similarity of every row of this part that is a duplicate, and both rows."""
+    components = reading(plan.spill.at("components", 0)).read_all()
+    begin, end = np.searchsorted(numbers(components, "part"), [part, part + 1])
+    members = components.slice(begin, end - begin)
+    named: list[pa.RecordBatch] = []
+    sets: list[Sets] = []
+    for columns, compared in _texts(plan, numbers(members, "row")):
+        named.append(columns)
+        sets.append(compared)
+    table = pa.Table.from_batches(named, schema=_schema(plan))
+    table = table.append_column("row", members.column("row")).append_column("component", members.column("component"))
     order = pc.sort_indices(table, sort_keys=_ORDER)
-    lists = table.column("shingles").chunks
-    pieces = _joined([(some.values.to_numpy(), some.offsets.to_numpy()) for some in lists])
-    table = table.drop_columns("shingles").take(order)
-    rows = Rows(words(table, DIGESTS), words(table, SKETCHES), *take_sets(*pieces, order.to_numpy().astype(np.int64)))
+    table = table.take(order)
+    digests, shingles, starts = _ordered(sets, flat(order).astype(np.int64))
     component = numbers(table, "component")
     edges = np.flatnonzero(np.concatenate([[True], component[1:] != component[:-1], [True]])) if len(table) else [0]
     rule = Rule(plan.params.threshold, least_agreeing(plan.params.threshold))
+    rows = Rows(digests, words(table, SKETCHES), shingles, starts)
     winners, similarities = settle(rows, np.asarray(edges, np.int64), rule)
+    _write(plan, part, table.select(["id", "row"]), winners, similarities)
+
+
+def _schema(plan: Plan) -> pa.Schema:
+    sketches = (pa.field(name, pa.uint64()) for name in SKETCHES)
+    return pa.schema([*sketches, pa.field("priority", pa.int64()), pa.field("id", plan.units[0].ids)])
+
+
+def _texts(plan: Plan, rows: Ints) -> Iterator[tuple[pa.RecordBatch, Sets]]:
+    """Yield rows, numbered through the whole input and ascending, a few thousand at a time."""
+    for unit in plan.units:
+        begin, end = np.searchsorted(rows, [unit.first, unit.first + unit.rows])
+        if begin == end:
+            continue
+        # Files are mapped for as long as a reader lives, and what is mapped counts as memory: one unit at a time.
+        dictionary = _dictionary(plan, unit.number)
+        texts = reading(plan.spill.at("texts", unit.number))
+        first = unit.first
+        for number in range(texts.num_record_batches):
+            batch = texts.get_batch(number)
+            begin, end = np.searchsorted(rows, [first, first + len(batch)])
+            for low in range(begin, end, _TOGETHER):
+                places = rows[low : min(end, low + _TOGETHER)] - first
+                sets = shingle_sets(*decode(_coded(batch), dictionary, places), plan.params)
+                yield batch.select(_schema(plan).names).take(column(places)), sets
+            first += len(batch)
+
+
+def _dictionary(plan: Plan, unit: int) -> Words:
+    found = reading(plan.spill.at("words", unit)).get_batch(0).column("word")
+    ends = np.frombuffer(found.buffers()[1], np.int64)[: len(found) + 1]
+    return Words(np.frombuffer(found.buffers()[2], np.uint8), ends)
+
+
+def _coded(batch: pa.RecordBatch) -> Coded:
+    codes, rest = batch.column("codes"), batch.column("rest")
+    starts = np.frombuffer(rest.buffers()[1], np.int64)[: len(batch) + 1]
+    kept = np.frombuffer(rest.buffers()[2] or b"", np.uint8)
+    return Coded(flat(codes.values), flat(codes.offsets), kept, starts)
+
+
+def _ordered(found: list[Sets], order: Ints) -> tuple[Hashes, Hashes, Ints]:
+    """Return digests and shingle sets in the given order, and where each set begins; empties the list."""
+    sizes = np.concatenate([np.zeros(0, np.int64), *(np.diff(some.starts) for some in found)])
+    begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[order])])
+    places = np.empty(len(order), np.int64)
+    places[order] = begins[:-1]
+    digests = np.concatenate([np.zeros((0, 2), np.uint64), *(some.digests for some in found)])[order]
+    shingles = np.empty(int(begins[-1]), np.uint64)
+    done = 0
+    while found:
+        some = found.pop(0)
+        place_sets(some.shingles, some.starts, places[done : done + len(some.digests)], shingles)
+        done += len(some.digests)
+    return digests, shingles, begins
+
+
+def _write(plan: Plan, part: int, table: pa.Table, winners: Ints, similarities: NDArray[np.float64]) -> None:
     lost = np.flatnonzero(winners >= 0)
-    ids = table.column("id")
-    columns = [ids.take(pa.array(lost)), ids.take(pa.array(winners[lost])), pa.array(similarities[lost])]
-    removed = pa.table(columns, names=["id", "winner", "similarity"])
-    write_table(plan.spill.at("removed", part), removed, {})
+    losers, winning = table.take(column(lost)), table.take(column(winners[lost]))
+    named = {
+        "id": losers.column("id"),
+        "winner": winning.column("id"),
+        "similarity": column(similarities[lost]),
+        "row": losers.column("row"),
+        "winner_row": winning.column("row"),
+    }
+    write_table(plan.spill.at("removed", part), pa.table(named), {})

@@ -17,8 +17,10 @@ from infinity_mm.nearest import nearest
 
 #: Rows of a unit, at least, unless its file ends; a row group is never cut.
 UNIT_ROWS = 1 << 16
-#: Rows that are in memory at a time, for each worker.
-BATCH_ROWS = 2048
+#: Rows, and bytes, that are in memory at a time for each worker, at most. Fewer rows cost more: what a step needs
+#: beside them, tables of some hundred KB, has left the processor's cache when its turn comes again.
+BATCH_ROWS = 4096
+BATCH_BYTES = 8 << 20
 _GLOB = "*?["
 
 
@@ -46,6 +48,8 @@ class Unit:
     #: Rows of the whole input before it, and its own.
     first: int
     rows: int
+    #: Type of the ids as `read` returns them, the same in all units.
+    ids: pa.DataType
 
 
 def find_files(pattern: str) -> list[Location]:
@@ -96,7 +100,7 @@ def cut(files: Sequence[Location], columns: Columns) -> list[Unit]:
             )
         for groups in _runs([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]):
             rows = sum(metadata.row_group(group).num_rows for group in groups)
-            units.append(Unit(len(units), file, groups, first, rows))
+            units.append(Unit(len(units), file, groups, first, rows, _read_as(own)))
             first += rows
     return units
 
@@ -147,7 +151,7 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the columns of a unit in batches of `BATCH_ROWS` rows, texts and string ids as large_string.
+    """Yield the columns of a unit in batches, texts and string ids as large_string.
 
     Raises `StoreError` where the file is damaged or gone, `JobError` where it changed since it was cut.
     """
@@ -155,9 +159,8 @@ def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     try:
         # Without these two options a whole row group is decoded before its first row can be had.
         with unit.file.open_input() as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 16) as parquet:
-            for batch in parquet.iter_batches(
-                BATCH_ROWS, list(unit.row_groups), columns=list(names), use_threads=False
-            ):
+            rows = _batch_rows(unit, parquet.metadata, names)
+            for batch in parquet.iter_batches(rows, list(unit.row_groups), columns=list(names), use_threads=False):
                 seen += len(batch)
                 yield _usable(batch.select(names))
     except (OSError, pa.ArrowInvalid) as error:
@@ -166,13 +169,19 @@ def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         raise JobError(f"{unit.file} changed while it was read: run again when nothing writes to the input")
 
 
+def _batch_rows(unit: Unit, metadata: pq.FileMetaData, names: Sequence[str]) -> int:
+    groups = [metadata.row_group(group) for group in unit.row_groups]
+    columns = [group.column(place) for group in groups for place in range(group.num_columns)]
+    size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema in names)
+    fitting: int = BATCH_BYTES * unit.rows // max(size, 1)
+    return max(1, min(BATCH_ROWS, fitting))
+
+
 def _usable(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = []
-    for column in batch.columns:
-        text = _is_text(_plain(column.type))
-        if text:
-            column = column.cast(_plain(column.type)).cast(pa.large_string())
-        elif pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        columns.append(column)
+    columns = [column.cast(_plain(column.type)).cast(_read_as(column.type)) for column in batch.columns]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _read_as(kind: pa.DataType) -> pa.DataType:
+    kind = _plain(kind)
+    return pa.large_string() if _is_text(kind) else kind

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infinity_mm.dedup.text.decide import gather_unit, parts_of, settle_part
+from infinity_mm.dedup.text.decide import parts_of, settle_part
 from infinity_mm.dedup.text.identity import check_ids
 from infinity_mm.dedup.text.inputs import Columns
 from infinity_mm.dedup.text.meet import group_partition, sign_unit, unite
 from infinity_mm.dedup.text.params import TextParams
 from infinity_mm.dedup.text.plan import Plan, make_plan
-from infinity_mm.dedup.text.spill import notes_of, reading
+from infinity_mm.dedup.text.spill import notes_of, numbers, reading
 from infinity_mm.errors import UsageError
 from infinity_mm.fs import ASIDE, Location
 from infinity_mm.lock import exclusive
@@ -88,7 +88,6 @@ def deduplicate(plan: Plan, out: Location, workers: int, reporter: Reporter) -> 
     check_ids(plan)
     steps.run("group", "groups", range(plan.partitions), group_partition)
     steps.run("unite", "components", [None], lambda plan, _: unite(plan))
-    steps.run("gather", "sets", units, gather_unit)
     steps.run("settle", "removed", range(parts_of(plan)), settle_part)
     summary = _write(plan, out)
     plan.spill.folder.delete_dir()
@@ -119,7 +118,7 @@ class _Steps:
 
 def _write(plan: Plan, out: Location) -> dict[str, Any]:
     tables = [reading(plan.spill.at("removed", part)).read_all() for part in range(parts_of(plan))]
-    removed = pa.concat_tables(tables).replace_schema_metadata(None)
+    removed = pa.concat_tables(tables).replace_schema_metadata(None).select(["id", "winner", "similarity"])
     removed = removed.take(pc.sort_indices(removed, sort_keys=[("id", "ascending")]))
     summary = _summary(plan, removed)
     with (out / "removed.parquet").write_whole() as stream:
@@ -128,13 +127,21 @@ def _write(plan: Plan, out: Location) -> dict[str, Any]:
     return summary
 
 
+def largest_clusters(removed: pa.Table) -> list[dict[str, Any]]:
+    """Return the winners of most rows and how many, the larger first, then the smaller id; at most `SHOWN`."""
+    counts = pc.value_counts(removed.column("winner"))
+    table = pa.table([counts.field("values"), counts.field("counts")], names=["winner", "removed"])
+    order = pc.sort_indices(table, sort_keys=[("removed", "descending"), ("winner", "ascending")])
+    found: list[dict[str, Any]] = table.take(order.slice(0, SHOWN)).to_pylist()
+    return found
+
+
 def _summary(plan: Plan, removed: pa.Table) -> dict[str, Any]:
     components = plan.spill.at("components", 0)
-    nulls = sum(notes_of(plan.spill.at("texts", unit.number))["nulls"] for unit in plan.units)
+    nulls = sum(notes_of(plan.spill.at("words", unit.number))["nulls"] for unit in plan.units)
     banding = plan.params.banding()
-    clusters = removed.group_by("winner").aggregate([("id", "count")])
-    clusters = clusters.sort_by([("id_count", "descending"), ("winner", "ascending")]).slice(0, SHOWN)
-    equal = pc.sum(pc.equal(removed.column("similarity"), 1.0)).as_py() or 0
+    clusters = largest_clusters(removed)
+    equal = int((numbers(removed, "similarity") == 1.0).sum())
     return {
         "rows": plan.rows,
         "null_texts": nulls,
@@ -143,7 +150,7 @@ def _summary(plan: Plan, removed: pa.Table) -> dict[str, Any]:
         "kept": plan.rows - len(removed),
         "candidates": notes_of(components)["candidates"],
         "in_components": len(reading(components).read_all()),
-        "largest_clusters": [{"winner": row["winner"], "removed": row["id_count"]} for row in clusters.to_pylist()],
+        "largest_clusters": clusters,
         "parameters": plan.params.model_dump(mode="json"),
         "bands": banding.bands,
         "rows_per_band": banding.rows,

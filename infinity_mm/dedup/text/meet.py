@@ -5,6 +5,10 @@ Each function makes one file from files that are there, and may be repeated or r
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -12,54 +16,151 @@ from numpy.typing import NDArray
 from infinity_mm.dedup.kernels import forest, groups
 from infinity_mm.dedup.kernels.hashing import Ints
 from infinity_mm.dedup.kernels.keys import SKETCH_WORDS, by_partition
+from infinity_mm.dedup.kernels.normal import SPARE
+from infinity_mm.dedup.kernels.words import Dictionary, empty_dictionary
 from infinity_mm.dedup.text.identity import identity_hashes
-from infinity_mm.dedup.text.inputs import UNIT_ROWS, Unit, read
+from infinity_mm.dedup.text.inputs import Unit, read
 from infinity_mm.dedup.text.plan import Plan
 from infinity_mm.dedup.text.sign import Signed, sign
-from infinity_mm.dedup.text.spill import batches_of, notes_of, numbers, reading, words, write_table, writing
+from infinity_mm.dedup.text.spill import (
+    batches_of,
+    column,
+    flat,
+    notes_of,
+    numbers,
+    reading,
+    words,
+    write_table,
+    writing,
+)
 from infinity_mm.errors import StageError
 
 KEYS = pa.schema([pa.field("key", pa.uint64()), pa.field("row", pa.uint32())])
+IDENTITIES = pa.schema([pa.field("identity", pa.uint64())])
 SKETCHES = [f"sketch{word}" for word in range(SKETCH_WORDS)]
-#: One row per text of the input; `identity` is a hash of its id.
-TEXTS = pa.schema([*(pa.field(name, pa.uint64()) for name in SKETCHES), pa.field("identity", pa.uint64())])
+WORDS = pa.schema([pa.field("word", pa.large_binary())])
 GROUPS = pa.schema([pa.field("rows", pa.large_list(pa.int64()))])
+#: Rows of one batch of ``texts``.
+TEXT_ROWS = 1 << 15
+
+
+def texts_schema(identity: pa.DataType) -> pa.Schema:
+    """Return the schema of ``texts``: one row per text of the input, in its order, coded by the unit's ``words``."""
+    return pa.schema(
+        [
+            *(pa.field(name, pa.uint64()) for name in SKETCHES),
+            pa.field("id", identity),
+            pa.field("priority", pa.int64()),
+            pa.field("codes", pa.large_list(pa.uint16())),
+            pa.field("rest", pa.large_binary()),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is kept of a batch of rows."""
+
+    signed: Signed
+    ids: pa.Array
+    priorities: pa.Array
+    nulls: int
 
 
 def sign_unit(plan: Plan, unit: Unit) -> None:
-    """Write ``keys``, partitioned, and ``texts`` of a unit. Rows are numbered within the unit."""
-    parts: list[pa.RecordBatch] = []
-    nulls = shingles = rows = flushed = 0
-    pending: list[tuple[int, Signed]] = []
-    with writing(plan.spill.at("keys", unit.number), KEYS) as writer:
-        for batch in read(unit, [plan.columns.text, plan.columns.id]):
-            texts, ids = batch.columns
-            if ids.null_count:
-                raise StageError(f"{unit.file} has rows without {plan.columns.id!r}: every row needs an id")
-            signed = sign(texts, plan.params)
-            pending.append((rows, signed))
-            sketches = [pa.array(signed.sketches[:, word]) for word in range(SKETCH_WORDS)]
-            parts.append(pa.RecordBatch.from_arrays([*sketches, pa.array(identity_hashes(ids))], schema=TEXTS))
-            nulls += texts.null_count
-            shingles += int(signed.sizes.sum())
-            rows += len(batch)
-            if rows - flushed >= UNIT_ROWS:
-                _flush(plan, writer, pending)
-                pending, flushed = [], rows
-        _flush(plan, writer, pending)
-    table = pa.Table.from_batches(parts, schema=TEXTS)
-    write_table(plan.spill.at("texts", unit.number), table, {"nulls": nulls, "shingles": shingles})
+    """Write ``keys`` and ``identities``, partitioned, ``words``, and last ``texts`` of a unit.
+
+    Rows are numbered within the unit.
+    """
+    dictionary = empty_dictionary()
+    nulls = shingles = rows = 0
+    with (
+        writing(plan.spill.at("texts", unit.number), texts_schema(unit.ids)) as texts,
+        writing(plan.spill.at("keys", unit.number), KEYS) as keys,
+        writing(plan.spill.at("identities", unit.number), IDENTITIES) as identities,
+    ):
+        for parts in _runs(_signed(plan, unit, dictionary)):
+            texts.write_batch(_texts(parts, texts_schema(unit.ids)))
+            _write_keys(plan, keys, parts, rows)
+            _write_identities(plan, identities, parts)
+            nulls += sum(part.nulls for part in parts)
+            shingles += sum(part.signed.shingles for part in parts)
+            rows += sum(len(part.ids) for part in parts)
+        notes = {"nulls": nulls, "shingles": shingles}
+        write_table(plan.spill.at("words", unit.number), pa.table([_words(dictionary)], schema=WORDS), notes)
 
 
-def _flush(plan: Plan, writer: pa.RecordBatchFileWriter, pending: list[tuple[int, Signed]]) -> None:
-    """Write one batch for each partition."""
-    if not pending:
-        return
-    keys = np.concatenate([signed.keys for _, signed in pending])
-    rows = np.concatenate([signed.rows + np.uint32(first) for first, signed in pending])
+def _words(dictionary: Dictionary) -> pa.Array:
+    """Return the words by number, and behind them one of eight bytes: see `infinity_mm.dedup.kernels.words.Words`."""
+    size = int(dictionary.size[0])
+    ends = np.append(dictionary.ends[: size + 1], dictionary.ends[size] + SPARE)
+    data = dictionary.data[: ends[-1]]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), size + 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+
+
+def _signed(plan: Plan, unit: Unit, dictionary: Dictionary) -> Iterator[_Part]:
+    for batch in read(unit, plan.columns.all()):
+        texts, ids = batch.columns[:2]
+        if ids.null_count:
+            raise StageError(f"{unit.file} has rows without {plan.columns.id!r}: every row needs an id")
+        zeros = column(np.zeros(len(batch), np.int64))
+        priorities = zeros if plan.columns.priority is None else batch.column(2).cast(pa.int64())
+        yield _Part(sign(texts, plan.params, dictionary), ids, priorities, texts.null_count)
+
+
+def _runs(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Yield parts together that have `TEXT_ROWS` rows or more."""
+    run: list[_Part] = []
+    for part in parts:
+        run.append(part)
+        if sum(len(some.ids) for some in run) >= TEXT_ROWS:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _texts(parts: Sequence[_Part], schema: pa.Schema) -> pa.RecordBatch:
+    coded = [part.signed.coded for part in parts]
+    sketches = np.concatenate([part.signed.sketches for part in parts])
+    codes = column(np.concatenate([some.codes for some in coded]))
+    rest = [None, pa.py_buffer(_joined([some.rest_starts for some in coded]))]
+    rest.append(pa.py_buffer(np.concatenate([some.rest for some in coded])))
+    columns = [
+        *(column(sketches[:, word]) for word in range(SKETCH_WORDS)),
+        pa.concat_arrays([part.ids for part in parts]),
+        pa.concat_arrays([part.priorities for part in parts]),
+        pa.LargeListArray.from_arrays(column(_joined([some.first for some in coded])), codes),
+        pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(sketches), rest),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _joined(starts: Sequence[Ints]) -> Ints:
+    """Return where lists begin that are laid one after the other, from where they begin in each part."""
+    sizes = [np.diff(own) for own in starts]
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(sizes))])
+
+
+def _write_keys(plan: Plan, writer: pa.RecordBatchFileWriter, parts: Sequence[_Part], first: int) -> None:
+    """Write one batch for each partition; rows are numbered from `first` on."""
+    begins = first + np.cumsum([0, *(len(part.ids) for part in parts)])
+    keys = np.concatenate([part.signed.keys for part in parts])
+    rows = np.concatenate(
+        [part.signed.rows + np.uint32(begin) for part, begin in zip(parts, begins.tolist(), strict=False)]
+    )
     keys, rows, starts = by_partition(keys, rows, plan.partitions)
-    whole = pa.RecordBatch.from_arrays([pa.array(keys), pa.array(rows)], schema=KEYS)
-    for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+    whole = pa.RecordBatch.from_arrays([column(keys), column(rows)], schema=KEYS)
+    for begin, end in pairwise(starts.tolist()):
+        writer.write_batch(whole.slice(begin, end - begin))
+
+
+def _write_identities(plan: Plan, writer: pa.RecordBatchFileWriter, parts: Sequence[_Part]) -> None:
+    """Write one batch for each partition of ids."""
+    hashes = np.concatenate([identity_hashes(part.ids) for part in parts])
+    hashes, _, starts = by_partition(hashes, np.zeros(len(hashes), np.uint32), plan.id_partitions)
+    whole = pa.RecordBatch.from_arrays([column(hashes)], schema=IDENTITIES)
+    for begin, end in pairwise(starts.tolist()):
         writer.write_batch(whole.slice(begin, end - begin))
 
 
@@ -71,14 +172,14 @@ def group_partition(plan: Plan, partition: int) -> None:
         for batch in batches_of(reading(plan.spill.at("keys", unit.number)), partition, plan.partitions)
     ]
     found, starts = groups.groups_of(parts)
-    lists = pa.LargeListArray.from_arrays(pa.array(starts), pa.array(found))
+    lists = pa.LargeListArray.from_arrays(column(starts), column(found))
     write_table(plan.spill.at("groups", partition), pa.Table.from_arrays([lists], schema=GROUPS), {})
 
 
 def unite(plan: Plan) -> None:
-    """Write ``components``: row, component and set partition of every row in a component of two or more.
+    """Write ``components``: row, component and part of every row in a component of two or more.
 
-    A component's number is that of its first row. Sorted by row.
+    A component's number is that of its first row. Sorted by part, and within it by row.
     """
     candidates = np.zeros(plan.rows, bool)
     for partition in range(plan.partitions):
@@ -93,10 +194,13 @@ def unite(plan: Plan) -> None:
         groups.unite(parents, place[members].astype(np.int64), starts, sketches, least)
     root = forest.roots(parents)
     joined = np.flatnonzero(np.bincount(root, minlength=len(rows))[root] > 1)
-    notes = [notes_of(plan.spill.at("texts", unit.number)) for unit in plan.units]
+    notes = [notes_of(plan.spill.at("words", unit.number)) for unit in plan.units]
     per_row = sum(note["shingles"] for note in notes) / max(1, plan.rows)
     parts = max(1, int(np.ceil(len(joined) * per_row * 8 / plan.set_bytes)))
-    table = pa.table({"row": rows[joined], "component": rows[root[joined]], "part": _part(root[joined], parts)})
+    part = _part(root[joined], parts)
+    joined = joined[np.argsort(part, kind="stable")]
+    columns = [column(values) for values in (rows[joined], rows[root[joined]], np.sort(part))]
+    table = pa.table(columns, names=["row", "component", "part"])
     write_table(plan.spill.at("components", 0), table, {"candidates": len(rows), "parts": parts})
 
 
@@ -106,8 +210,8 @@ def _part(component: Ints, parts: int) -> NDArray[np.int32]:
 
 
 def _groups(plan: Plan, partition: int) -> tuple[Ints, Ints]:
-    found = reading(plan.spill.at("groups", partition)).read_all().column("rows").combine_chunks()
-    return found.values.to_numpy(), found.offsets.to_numpy()
+    found = reading(plan.spill.at("groups", partition)).get_batch(0).column("rows")
+    return flat(found.values), flat(found.offsets)
 
 
 def _sketches(plan: Plan, rows: Ints) -> NDArray[np.uint64]:

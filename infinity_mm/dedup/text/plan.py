@@ -13,7 +13,7 @@ from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 
 #: Changes where spilled files of an older version would be misread.
-VERSION = 1
+VERSION = 2
 #: Least memory that can be asked for, in bytes.
 LEAST_MEMORY = 64 << 20
 #: Keys of one partition, so that its table of slots stays in the processor's cache, and bytes that a key takes there.
@@ -36,6 +36,11 @@ class Plan:
     set_bytes: int
     #: Names input and parameters.
     fingerprint: str
+
+    @property
+    def id_partitions(self) -> int:
+        """Into how many parts the hashes of ids are sorted."""
+        return -(-self.rows // _PARTITION_KEYS)
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""Texts to keys, sketches and shingle sets: pure functions over one batch."""
+"""Texts to keys, sketches and shingle sets: pure functions over one batch, but for the dictionary that grows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infinity_mm.dedup.kernels import keys
-from infinity_mm.dedup.kernels.hashing import Hashes, Ints, permutations, sha1_shingles, shingles, signatures
+from infinity_mm.dedup.kernels.hashing import (
+    Hashes,
+    Ints,
+    permutations,
+    sha1_shingles,
+    shingles,
+    shingles_of,
+    signatures,
+    token_hashes,
+)
 from infinity_mm.dedup.kernels.normal import Tokens, characters_as_tokens, tokenise
 from infinity_mm.dedup.kernels.sets import sorted_sets
+from infinity_mm.dedup.kernels.words import Coded, Dictionary, encode
 from infinity_mm.dedup.text.params import TextParams
+from infinity_mm.dedup.text.spill import valid
 from infinity_mm.record import IMAGE_TOKEN
 
 
@@ -27,8 +38,10 @@ class Signed:
     rows: NDArray[np.uint32]
     #: uint64, shape (texts, 4).
     sketches: Hashes
-    #: Shingles of each text, repeats counted: int64, shape (texts,).
-    sizes: Ints
+    #: Shingles of all texts, repeats counted.
+    shingles: int
+    #: The texts in normal form; null ones as empty.
+    coded: Coded
 
 
 @dataclass(frozen=True)
@@ -42,42 +55,55 @@ class Sets:
     starts: Ints
 
 
-def sign(texts: pa.Array, params: TextParams) -> Signed:
-    """Return keys and sketches of a batch of texts: string or large_string."""
-    tokens, hashes, starts = _shingles(texts, params)
+def sign(texts: pa.Array, params: TextParams, dictionary: Dictionary) -> Signed:
+    """Return keys, sketches and codes of a batch of texts, string or large_string; adds to the dictionary."""
+    tokens = tokenise(texts)
+    words = token_hashes(tokens)
+    hashes, starts = _shingles(tokens, params, words)
     banding = params.banding()
     found = signatures(hashes, starts, *permutations(banding.minima, params.seed))
-    live = ~texts.is_null().to_numpy(zero_copy_only=False)
-    sizes = np.diff(starts)
+    live = valid(texts)
+    blank = written_digests(texts, tokens)
     whole = np.zeros(len(texts), np.uint64)
-    if (live & (sizes == 0)).any():
-        whole = digests(texts, tokens)[:, 0]
+    if (live & (np.diff(starts) == 0)).any():
+        whole = _digests(tokens, blank)[:, 0].copy()
     names, rows = keys.entries(found, starts, whole, live, banding.bands, banding.rows)
-    return Signed(names, rows, keys.sketches(found), sizes)
+    return Signed(names, rows, keys.sketches(found), len(hashes), encode(tokens, words, blank, live, dictionary))
 
 
-def shingle_sets(texts: pa.Array, params: TextParams) -> Sets:
-    """Return the digests and shingle sets of a batch of texts: string or large_string."""
-    tokens, hashes, starts = _shingles(texts, params)
-    return Sets(digests(texts, tokens), *sorted_sets(hashes, starts))
+def shingle_sets(tokens: Tokens, blank: Hashes, params: TextParams) -> Sets:
+    """Return digests and shingle sets of texts; `blank`, uint64 of shape (texts, 2), is for those without tokens."""
+    return Sets(_digests(tokens, blank), *sorted_sets(*_shingles(tokens, params)))
 
 
-def digests(texts: pa.Array, tokens: Tokens) -> Hashes:
-    """Return 128 bits for each text, uint64 of shape (texts, 2), equal where the tokens are.
+def written_digests(texts: pa.Array, tokens: Tokens) -> Hashes:
+    """Return 128 bits for each text without tokens, uint64 of shape (texts, 2), and zeros for the others.
 
-    A text of punctuation alone has no tokens; such texts are the same where they are written the same, but for white
-    space and placeholders of pictures.
+    Such texts, of punctuation alone, are the same where they are written the same, but for white space and
+    placeholders of pictures.
     """
-    found = keys.digests(tokens)
-    for index in np.flatnonzero(np.diff(tokens.starts) == 0).tolist():
+    found = np.zeros((len(tokens), 2), np.uint64)
+    for index in np.flatnonzero(np.diff(tokens.first) == 0).tolist():
         written = " ".join((texts[index].as_py() or "").replace(IMAGE_TOKEN, " ").split())
         digest = hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         found[index] = np.frombuffer(digest, "<u8")
     return found
 
 
-def _shingles(texts: pa.Array, params: TextParams) -> tuple[Tokens, Hashes, Ints]:
-    tokens = tokenise(texts)
-    pieces = tokens if params.shingle == "word" else characters_as_tokens(tokens)
-    hashes, starts = (shingles if params.hash == "poly" else sha1_shingles)(pieces, params.ngram)
-    return tokens, hashes, starts
+def _digests(tokens: Tokens, blank: Hashes) -> Hashes:
+    """Return 128 bits for each text, uint64 of shape (texts, 2), equal where the tokens are."""
+    found = keys.digests(tokens)
+    empty = np.diff(tokens.first) == 0
+    found[empty] = blank[empty]
+    return found
+
+
+def _shingles(tokens: Tokens, params: TextParams, words: Hashes | None = None) -> tuple[Hashes, Ints]:
+    """Return the shingles; `words` are the hashes of the tokens where they are known."""
+    if params.shingle == "char":
+        tokens, words = characters_as_tokens(tokens), None
+    if params.hash == "sha1":
+        return sha1_shingles(tokens, params.ngram)
+    if words is None:
+        return shingles(tokens, params.ngram)
+    return shingles_of(words, tokens.first, params.ngram)

@@ -46,8 +46,9 @@ class EdgesTask:
     """The rows that meet by the keys, or by the cells, that begin with `prefix`."""
 
     work: str
-    batches: tuple[Batch, ...]
-    #: Of each batch, the number of its first row in the whole input.
+    #: Of each batch, its keys or cells, its sketches, and the number of its first row in the whole input.
+    entries: tuple[str, ...]
+    sketches: tuple[str, ...]
     firsts: tuple[int, ...]
     #: Bits, as a text of 0 and 1.
     prefix: str
@@ -110,14 +111,15 @@ def edges_tasks(
         return []
     bits = max(0, -(-total // most) - 1).bit_length()
     firsts = first_rows(notes)
-    kind = "groups" if radius is None else "near"
+    kind, step = ("groups", "keys") if radius is None else ("near", "cells")
     names = [batch.name for batch in batches]
+    entries, sketches = (tuple(batch.path(kept) for batch in batches) for kept in (step, "sketches"))
     tasks = []
     for number in range(1 << bits):
         prefix = f"{number:0{bits}b}" if bits else ""
         name = fingerprint([f"dedup-{kind}", VERSION, radius, least, prefix], names, list(firsts))
         output = f"state/dedup-{kind}/{part_name(number, name)}"
-        tasks.append(EdgesTask(work, tuple(batches), firsts[:-1], prefix, radius, least, output))
+        tasks.append(EdgesTask(work, entries, sketches, firsts[:-1], prefix, radius, least, output))
     return tasks
 
 
@@ -129,10 +131,10 @@ def first_rows(notes: Sequence[Notes]) -> tuple[int, ...]:
 def make_edges(task: EdgesTask) -> None:
     """Write edges that connect the rows that meet; at most one for each row.
 
-    Memory is that of the entries of the prefix: some 50 bytes each.
+    Memory is that of the entries of the prefix: some 60 bytes each, for keys.
     """
     store = Store(Location(task.work))
-    tables = [_entries(store, task, batch) for batch in task.batches]
+    tables = [_entries(store, path, task.prefix) for path in task.entries]
     if task.radius is None:
         parts = [
             Keys(table.column("key").to_numpy(), table.column("row").to_numpy(), first)
@@ -144,10 +146,8 @@ def make_edges(task: EdgesTask) -> None:
     store.write(task.output, pa.table({"one": edges.one, "other": edges.other}))
 
 
-def _entries(store: Store, task: EdgesTask, batch: Batch) -> pa.Table:
+def _entries(store: Store, path: str, prefix: str) -> pa.Table:
     """Return the entries of a batch whose keys begin with the prefix."""
-    prefix = task.prefix
-    path = batch.path("keys" if task.radius is None else "cells")
     # A file of few entries is sorted by fewer bits than the prefix has.
     table = read_runs(store, path, lambda label: label.startswith(prefix) or prefix.startswith(label))
     if not prefix:
@@ -160,9 +160,9 @@ def _sketches(store: Store, task: EdgesTask, rows: Ints) -> Sketches:
     """Return the sketches of rows, ascending numbers in the whole input; one batch is in memory at a time."""
     found = np.empty((len(rows), len(SKETCHES)), np.uint64)
     edges = np.searchsorted(rows, [*task.firsts, np.iinfo(np.int64).max])
-    for batch, first, begin, end in zip(task.batches, task.firsts, edges[:-1], edges[1:], strict=True):
+    for path, first, begin, end in zip(task.sketches, task.firsts, edges[:-1], edges[1:], strict=True):
         if begin < end:
-            table = read_runs(store, batch.path("sketches"), lambda label: True)
+            table = read_runs(store, path, lambda label: True)
             places = np.searchsorted(table.column("row").to_numpy(), rows[begin:end] - first)
             for word, name in enumerate(SKETCHES):
                 found[begin:end, word] = table.column(name).to_numpy()[places]

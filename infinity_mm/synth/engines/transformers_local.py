@@ -82,6 +82,51 @@ class TransformersChat:
             raise ModelError("this transformers engine is closed; build a new one")
         return [self._answer(request) for request in requests]
 
+    def answer_loss(self, request: Request, answer: str) -> tuple[float | None, int, str]:
+        """Return how unlikely the model finds `answer` as its reply to `request`.
+
+        Returns (mean negative log likelihood of the answer's tokens in nats, number of tokens, ""), or
+        (None, 0, why) where it cannot be computed. Prompt, headers and end marks are left out of the mean, and the
+        answer is tokenised on its own, so no token is half prompt. Neither schema nor sampling plays a part.
+
+        Raises
+        ------
+        ModelError
+            The engine was closed, or memory ran out.
+        """
+        if self._model is None:
+            raise ModelError("this transformers engine is closed; build a new one")
+        try:
+            pictures = common.open_pictures(request, self._spec.max_image_side)
+            inputs = self._encode(request, pictures)
+            ids = self._tokenizer(answer, add_special_tokens=False, return_tensors="pt")["input_ids"].to(self._device)
+            if inputs["input_ids"].shape[1] + ids.shape[1] > self._spec.max_model_len:
+                return None, 0, "prompt_too_long"
+            return (*self._mean_loss(inputs, ids), "") if ids.shape[1] else (None, 0, "empty_answer")
+        except common.PictureError as fault:
+            return None, 0, f"undecodable_image: {fault}"
+        except MemoryError as fault:
+            raise ModelError("memory ran out; lower max_model_len or max_image_side") from fault
+        except common.ENGINE_FAULTS as fault:
+            return None, 0, f"engine_error: {type(fault).__name__}: {fault}"
+
+    def _mean_loss(self, inputs: Any, ids: torch.Tensor) -> tuple[float, int]:
+        """Return the mean loss of `ids` (int64, (1, answer)) after the inputs, and how many they are."""
+        import torch
+
+        start = inputs["input_ids"].shape[1]
+        whole = dict(inputs)
+        for name, value in inputs.items():
+            if value.shape[:2] != (1, start) or value.is_floating_point():
+                continue  # pixels
+            # Marks of picture and text tokens: the answer is text.
+            filler = ids if name == "input_ids" else torch.full_like(ids, 1 if name == "attention_mask" else 0)
+            whole[name] = torch.cat([value, filler.to(value.dtype)], dim=1)
+        with torch.inference_mode():
+            logits = self._model(**whole).logits[0, start - 1 : -1].float()
+        losses = torch.nn.functional.cross_entropy(logits, ids[0], reduction="mean")
+        return float(losses), int(ids.shape[1])
+
     def close(self) -> None:
         """Free the model; the object is not used again."""
         self._model = None

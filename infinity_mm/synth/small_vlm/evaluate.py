@@ -125,7 +125,7 @@ def _is_right_pair(case: Case, text: str) -> bool:
 
 def is_true(scene: Scene, leaf: str, form: Format, question: str, answer: str, distractors: Sequence[str] = ()) -> bool:
     """Tell whether a question is one of the type that the scene answers, the answer true, and each distractor wrong."""
-    same = [q for q in askable(scene, form) if q.leaf == leaf and q.text == question]
+    same = [q for q in askable(scene) if q.leaf == leaf and q.text == question]
     fitting = [q for q in same if q.said(form) == answer]
     if not fitting:
         return False

@@ -1,8 +1,7 @@
 """Architecture, processor and files of the small model: Idefics3 (Laurençon et al. 2024, arXiv:2408.12637).
 
-One 96 x 96 tile of 8 x 8 patches, and a connector that folds 4 x 4 patches into one token: nine tokens, one for
-each third of the width and height. The chat template puts the picture first and the system text after it, so that
-what the model makes of a picture does not depend on what is asked.
+One 64 x 64 tile of 16 x 16 patches, each of them one token: the connector folds nothing. The chat template puts the
+picture first and the system text after it, so that what the model makes of a picture does not depend on what is asked.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from infinity_mm.synth.small_vlm.render import SIDE
+from infinity_mm.synth.small_vlm.render import GRID, SIDE
 from infinity_mm.synth.small_vlm.vocabulary import AROUND, BOS, EOS, GLOBAL, IMAGE, PAD, SPECIAL
 
-PATCH: Final = 8  # pixels
-_FOLD: Final = 4  # the connector folds 4 x 4 patches into one token
-IMAGE_TOKENS: Final = (SIDE // PATCH // _FOLD) ** 2
+PATCH: Final = SIDE // GRID  # pixels
+IMAGE_TOKENS: Final = GRID * GRID
 _POSITIONS: Final = 8192
 
 CHAT_TEMPLATE: Final = (
@@ -65,17 +63,17 @@ def config(vocabulary: int) -> Any:
         **ids,
     )
     vision = {
-        "hidden_size": 96,
+        "hidden_size": 128,
         "intermediate_size": 384,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 3,
+        "num_hidden_layers": 5,
+        "num_attention_heads": 4,
         "image_size": SIDE,
         "patch_size": PATCH,
     }
     return Idefics3Config(
         text_config=text,
         vision_config=vision,
-        scale_factor=_FOLD,
+        scale_factor=1,
         image_token_id=SPECIAL.index(IMAGE),
         architectures=["Idefics3ForConditionalGeneration"],
         # Weights are stored as 16-bit numbers and computed with as 32-bit ones: exact on a CPU, and small to ship.

@@ -1,72 +1,140 @@
-"""Draws scenes with Pillow alone, and pictures of no scene, so that the model learns what it does not know.
+"""Draws scenes on a grid of 4 x 4 cells, and pictures of no scene, so that the model learns what it does not know.
 
-Every picture is square. Position, size, shade, outline and background vary with the generator; the truth is
-the scene's and does not.
+Each cell is one patch of the vision tower: it holds one shape, one letter, one box of a bar, or nothing. Place in the
+cell, size, shade, background and noise vary with the generator; the truth is the scene's and does not.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import random
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from infinity_mm.synth.small_vlm.scenes import MAX_VALUE, Chart, Scene, Shapes, Sign, Thing
+from infinity_mm.synth.small_vlm.scenes import Chart, Scene, Shapes
 
 #: Pixels a side of the model's input.
-SIDE: Final = 96
+SIDE: Final = 64
+#: Cells along a side.
+GRID: Final = 4
+BOX: Final = "box"
 #: Drawn larger and scaled down, so that edges are smooth.
-_OVER: Final = 3
+_OVER: Final = 4
 
 _RGB: Final = {
     "red": (215, 40, 40),
     "green": (40, 160, 60),
     "blue": (45, 80, 210),
-    "yellow": (240, 215, 40),
-    "purple": (140, 50, 165),
-    "orange": (245, 140, 30),
+    "yellow": (235, 205, 30),
+    "purple": (150, 50, 170),
     "black": (25, 25, 25),
 }
-_BACKGROUNDS: Final = ((255, 255, 255), (240, 240, 240), (225, 232, 240), (245, 238, 225), (228, 240, 228))
+_BACKGROUNDS: Final = ((250, 250, 250), (240, 240, 240), (225, 232, 240), (245, 238, 225), (228, 240, 228))
 
 Rgb = tuple[int, int, int]
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One shape, letter or digit, and the box it fills, in pixels of a picture of `SIDE` a side."""
+    """What one cell holds."""
 
-    #: Name of the shape, or the character.
+    #: Name of the shape, the letter, or `BOX`.
     name: str
-    x: float
-    y: float
-    half_width: float
-    half_height: float
+    #: Of the shape, of the box, or of the plate behind the letter.
+    color: str
+    #: 0 to 15, in reading order.
+    cell: int
+
+
+def layout(scene: Scene, rng: random.Random) -> list[Mark]:
+    """Return what each cell of the grid that is not empty holds; the generator chooses among the cells that fit."""
+    match scene:
+        case Shapes():
+            marks = []
+            for thing in scene.things:
+                row, column = divmod(thing.quarter, 2)
+                cell = (2 * row + rng.randrange(2)) * GRID + 2 * column + rng.randrange(2)
+                marks.append(Mark(thing.shape, thing.color, cell))
+            return marks
+        case Chart():
+            columns = sorted(rng.sample(range(GRID), len(scene.bars)))
+            return [
+                Mark(BOX, bar.color, (GRID - 1 - level) * GRID + column)
+                for column, bar in zip(columns, scene.bars, strict=True)
+                for level in range(bar.value)
+            ]
+    first = rng.randrange(GRID) * GRID + rng.randrange(GRID - len(scene.word) + 1)
+    return [Mark(letter, scene.color, first + place) for place, letter in enumerate(scene.word)]
 
 
 def draw(scene: Scene, rng: random.Random, side: int = SIDE) -> Image.Image:
-    """Return the scene as an RGB picture of `side` x `side` pixels."""
-    return draw_marked(scene, rng, side)[0]
+    """Return the scene as an RGB picture of `side` x `side` pixels, a multiple of 4."""
+    return Image.fromarray(paint(layout(scene, rng), rng, side))
 
 
-def draw_marked(scene: Scene, rng: random.Random, side: int = SIDE) -> tuple[Image.Image, list[Mark]]:
-    """Return the picture of `draw` and where its shapes, letters and digits are."""
-    big = SIDE * _OVER
-    image = Image.new("RGB", (big, big), _near(rng.choice(_BACKGROUNDS), rng, 6))
+def paint(marks: list[Mark], rng: random.Random, side: int = SIDE) -> np.ndarray[Any, Any]:
+    """Return the cells as an array (side, side, 3), uint8."""
+    size = side // GRID
+    canvas = np.empty((side, side, 3), np.float32)
+    canvas[:] = _near(rng.choice(_BACKGROUNDS), rng, 8)
+    shades = {mark.color: np.array(_near(_RGB[mark.color], rng, 14), np.float32) for mark in marks}
+    # One size for a whole picture: boxes stand flush, letters are of one font.
+    step = rng.randrange(4)
+    for mark in marks:
+        row, column = divmod(mark.cell, GRID)
+        place = (slice(row * size, (row + 1) * size), slice(column * size, (column + 1) * size))
+        shade = shades[mark.color]
+        if len(mark.name) == 1:
+            canvas[place] = shade
+            light = mark.color == "yellow"
+            shade = np.array((20, 20, 20) if light else (250, 250, 250), np.float32)
+        shift = (rng.randrange(3), rng.randrange(3)) if mark.name != BOX else (1, 1)
+        mask = _mask(mark.name, step, *shift, size)
+        canvas[place] += mask * (shade - canvas[place])
+    grain = np.random.default_rng(rng.getrandbits(64)).standard_normal(canvas.shape, np.float32)
+    canvas += rng.uniform(0, 9) * grain + rng.uniform(-8, 8)
+    return np.clip(canvas, 0, 255).astype(np.uint8)
+
+
+@cache
+def _mask(name: str, step: int, right: int, down: int, size: int) -> np.ndarray[Any, Any]:
+    """Return how much of each pixel of a cell (size, size, 1) a mark covers, 0 to 1; `step` 0 to 3, shifts 0 to 2."""
+    big = size * _OVER
+    image = Image.new("L", (big, big))
     pen = ImageDraw.Draw(image)
-    match scene:
-        case Shapes():
-            marks = [_thing(pen, thing, rng) for thing in scene.things]
-        case Chart():
-            marks = _chart(pen, scene, rng)
-        case Sign():
-            marks = _sign(pen, scene, rng)
-    return image.resize((side, side), Image.Resampling.LANCZOS), marks
+    x, y = big * (0.5 + 0.05 * (right - 1)), big * (0.5 + 0.05 * (down - 1))
+    half = big * (0.33 + 0.03 * step)
+    if len(name) == 1:
+        font = ImageFont.load_default(round(big * (0.80 + 0.05 * step)))
+        pen.text((x, y), name, font=font, fill=255, anchor="mm")
+    elif name == "circle":
+        pen.ellipse((x - half, y - half, x + half, y + half), fill=255)
+    elif name == BOX:
+        pen.rectangle((x - half, big * 0.05, x + half, big * 0.95), fill=255)
+    else:
+        pen.polygon([(x + half * u, y + half * v) for u, v in _outline(name)], fill=255)
+    return np.asarray(image.reduce(_OVER), np.float32)[:, :, None] / 255
+
+
+@cache
+def _outline(shape: str) -> tuple[tuple[float, float], ...]:
+    """Return the corners of a shape within [-1, 1] x [-1, 1]."""
+    match shape:
+        case "square":
+            return ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9))
+        case "triangle":
+            return ((0.0, -1.0), (1.0, 0.9), (-1.0, 0.9))
+        case "cross":
+            a = 0.3
+            arm = ((-a, -1.0), (a, -1.0), (a, -a))
+            # Each arm is the one before it, turned by a quarter.
+            turned = (arm, [(-y, x) for x, y in arm], [(-x, -y) for x, y in arm], [(y, -x) for x, y in arm])
+            return tuple(point for part in turned for point in part)
+    raise ValueError(f"no outline of {shape!r}")
 
 
 def png(image: Image.Image) -> bytes:
@@ -76,101 +144,10 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-@cache
-def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """Return the font that ships inside Pillow; `size` in pixels."""
-    return ImageFont.load_default(size)
-
-
 def _near(color: Rgb, rng: random.Random, spread: int) -> Rgb:
     """Return a color at most `spread` off in each channel."""
     red, green, blue = (max(0, min(255, value + rng.randint(-spread, spread))) for value in color)
     return red, green, blue
-
-
-def _thing(pen: ImageDraw.ImageDraw, thing: Thing, rng: random.Random) -> Mark:
-    cell = SIDE * _OVER / 3
-    half = cell * (rng.uniform(0.34, 0.42) if thing.size == "large" else rng.uniform(0.19, 0.25))
-    slack = cell / 2 - half - 1
-    row, column = divmod(thing.cell, 3)
-    x = (column + 0.5) * cell + rng.uniform(-slack, slack)
-    y = (row + 0.5) * cell + rng.uniform(-slack, slack)
-    color = _near(_RGB[thing.color], rng, 14)
-    if thing.shape == "circle":
-        pen.ellipse((x - half, y - half, x + half, y + half), fill=color)
-    else:
-        pen.polygon([(x + half * u, y + half * v) for u, v in _outline(thing.shape)], fill=color)
-    return Mark(thing.shape, x / _OVER, y / _OVER, half / _OVER, half / _OVER)
-
-
-@cache
-def _outline(shape: str) -> tuple[Point, ...]:
-    """Return the corners of a shape within [-1, 1] x [-1, 1]."""
-    match shape:
-        case "square":
-            return ((-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85))
-        case "triangle":
-            return ((0.0, -0.95), (0.95, 0.85), (-0.95, 0.85))
-        case "diamond":
-            return ((0.0, -1.0), (0.8, 0.0), (0.0, 1.0), (-0.8, 0.0))
-        case "cross":
-            a = 0.32
-            arm = ((-a, -1.0), (a, -1.0), (a, -a))
-            # Each arm is the one before it, turned by a quarter.
-            turned = (arm, [(-y, x) for x, y in arm], [(-x, -y) for x, y in arm], [(y, -x) for x, y in arm])
-            return tuple(point for part in turned for point in part)
-        case "star":
-            turns = [(-math.pi / 2 + k * math.pi / 5, 1.0 if k % 2 == 0 else 0.42) for k in range(10)]
-            return tuple((radius * math.cos(angle), radius * math.sin(angle)) for angle, radius in turns)
-    raise ValueError(f"no outline of {shape!r}")
-
-
-def _text(pen: ImageDraw.ImageDraw, at: Point, text: str, size: int, fill: Rgb) -> list[Mark]:
-    """Write `text` centred on `at`; return a mark for each character."""
-    font = _font(size)
-    pen.text(at, text, font=font, fill=fill, anchor="mm")
-    left = at[0] - font.getlength(text) / 2
-    marks = []
-    for place, character in enumerate(text):
-        width = font.getlength(character)
-        x = left + font.getlength(text[:place]) + width / 2
-        marks.append(Mark(character, x / _OVER, at[1] / _OVER, width / 2 / _OVER, size * 0.4 / _OVER))
-    return marks
-
-
-def _chart(pen: ImageDraw.ImageDraw, chart: Chart, rng: random.Random) -> list[Mark]:
-    big = SIDE * _OVER
-    ink = _near((40, 40, 40), rng, 20)
-    base = big * 0.84 + rng.uniform(-4, 4)
-    unit = big * 0.66 / MAX_VALUE * rng.uniform(0.9, 1.0)
-    left, right = big * 0.05, big * 0.95
-    step = (right - left) / len(chart.bars)
-    width = step * rng.uniform(0.5, 0.75)
-    size = round(big * rng.uniform(0.12, 0.135))
-    marks = []
-    for k, bar in enumerate(chart.bars):
-        x = left + (k + 0.5) * step
-        top = base - bar.value * unit
-        pen.rectangle((x - width / 2, top, x + width / 2, base), fill=_near(_RGB[bar.color], rng, 14))
-        marks += _text(pen, (x, base + size * 0.6), bar.label, size, ink)
-        marks += _text(pen, (x, top - size * 0.5), str(bar.value), size, ink)
-    pen.line((left, base, right, base), fill=ink, width=_OVER)
-    return marks
-
-
-def _sign(pen: ImageDraw.ImageDraw, sign: Sign, rng: random.Random) -> list[Mark]:
-    big = SIDE * _OVER
-    x, y = big / 2 + rng.uniform(-8, 8), big / 2 + rng.uniform(-20, 20)
-    half_width, half_height = big * rng.uniform(0.43, 0.46), big * rng.uniform(0.2, 0.3)
-    x = min(max(x, half_width + 2), big - half_width - 2)
-    color = _near(_RGB[sign.color], rng, 14)
-    box = (x - half_width, y - half_height, x + half_width, y + half_height)
-    pen.rounded_rectangle(box, radius=rng.uniform(0, 30), fill=color)
-    ink = (20, 20, 20) if sign.color in ("yellow", "orange") else (250, 250, 250)
-    size = round(big * rng.uniform(0.24, 0.27))
-    while _font(size).getlength(sign.word) > 1.84 * half_width:
-        size -= 2
-    return _text(pen, (x, y), sign.word, size, ink)
 
 
 def draw_unknown(rng: random.Random, side: int = SIDE) -> Image.Image:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from infinity_mm.record import Image
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
+from infinity_mm.synth.alter import alterations
 from infinity_mm.synth.assemble import FORMAT_HINTS
 from infinity_mm.synth.chat import Request, Sampling
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import FORMATS, LETTERS, Attempt, Format, Generated, Parent, Tag, Tagged, Typed
-from infinity_mm.synth.small_vlm.questions import PREFERENCE, Question, ask_all, leaves, pick, terms
+from infinity_mm.synth.small_vlm.questions import PREFERENCE, YES_NO, Question, ask_all, leaves, pick, terms
 from infinity_mm.synth.small_vlm.scenes import COLORS, SHAPES, Chart, Scene, Shapes, draw_scene
 from infinity_mm.synth.taxonomy import Leaf, Taxonomy
 
@@ -39,7 +40,6 @@ SHARES: Final[dict[TaskName, float]] = {
     "detailed": 0.4,
 }
 RELEVANCE: Final = ("relevance", 1)
-YES_NO: Final = ("yes", "no")
 #: Scores of the judge: right, wrong, and a question that the picture cannot answer.
 RIGHT, WRONG, UNANSWERABLE = 10, 2, 1
 NOT_SHOWN: Final = "The picture does not show this."
@@ -59,18 +59,14 @@ class Example:
 
 
 def tags_of(scene: Scene | None) -> tuple[Tag, ...]:
-    """Return the right tags, most important first: large things are certain and prominent (5), others certain (4)."""
+    """Return the right tags, most important first: of what is drawn the model shall be certain (5)."""
     match scene:
         case None:
             return ()
         case Shapes():
-            best: dict[str, int] = {}
-            for thing in scene.things:
-                best[thing.name] = max(best.get(thing.name, 0), 5 if thing.size == "large" else 4)
-            names = sorted(best, key=lambda name: -best[name])  # stable: reading order among equals
-            return tuple(Tag(name, best[name]) for name in names)
+            return tuple(Tag(thing.name, 5) for thing in scene.things)
         case Chart():
-            return (Tag("bar chart", 5), *(Tag(f"{bar.color} bar", 4) for bar in scene.bars))
+            return (Tag("bar chart", 5), *(Tag(f"{bar.color} bar", 5) for bar in scene.bars))
     return (Tag(f"{scene.color} sign", 5), Tag("text", 4))
 
 
@@ -124,10 +120,10 @@ class Maker:
     def generate(self, scene: Scene) -> Example:
         """Return the call of step 3 for a question that suits the scene."""
         form = self._rng.choice(FORMATS)
-        question = pick(self._rng, askable(scene, form))
+        question = pick(self._rng, askable(scene))
         value: dict[str, object] = {"question": question.text, "answer": question.said(form)}
         if form == "multiple_choice":
-            value["distractors"] = self._rng.sample(question.wrong, 3)
+            value["distractors"] = list(question.wrong[:3])
         request = step3_generate.request(self._typed(scene, question.leaf, form), self._params, 0)
         return Example("generate", request, compact(value), form, question)
 
@@ -137,10 +133,10 @@ class Maker:
         form = rng.choice(FORMATS)
         draw = rng.random()
         if scene is None or draw < 0.15:
-            question, reason, score = self._foreign(scene, form), NOT_SHOWN, UNANSWERABLE
+            question, reason, score = self._foreign(scene), NOT_SHOWN, UNANSWERABLE
             answer = question.answer
         else:
-            question = pick(rng, askable(scene, form))
+            question = pick(rng, askable(scene))
             reason = f"The answer is {question.answer}."
             wrong = draw < 0.6
             score = WRONG if wrong else RIGHT
@@ -152,21 +148,29 @@ class Maker:
             row = Generated(typed, question.text, answer, options)
         else:
             row = Generated(typed, question.text, question.said(form, answer))
+            if score == WRONG and rng.random() < 0.5:
+                row = self._altered(replace(row, answer=question.said(form)))
         target = compact({"reason": reason, "score": score})
         return Example("judge", step4_filter.request(row, self._params, 0), target, form, question)
+
+    def _altered(self, row: Generated) -> Generated:
+        """Return the row with one of the wrong answers that the pipeline measures its judges with."""
+        other = pick(self._rng, askable(draw_scene(self._rng))).said(row.typed.format)
+        kinds = [answer for _, answer in alterations(row, (other,), self._rng.getrandbits(32))]
+        return replace(row, answer=self._rng.choice(kinds)) if kinds else replace(row, answer="unclear")
 
     def relevance(self, scene: Scene | None) -> Example:
         """Return the check whether a question can be answered from the picture at all."""
         yes = scene is not None and self._rng.random() < 0.5
-        if scene is not None and yes:
-            question = pick(self._rng, ask_all(scene))
-        else:
-            question = self._foreign(scene, "word_or_phrase")
+        question = pick(self._rng, ask_all(scene)) if scene is not None and yes else self._foreign(scene)
+        text = question.text
+        if question.options and self._rng.random() < 0.4:
+            text = step4_filter.with_options(text, self._options(question, question.answer))
         prompt = load_prompt(*RELEVANCE)
         request = Request(
             key="relevance",
             system=prompt.text("system"),
-            prompt=prompt.fill("user", {"question": question.text}),
+            prompt=prompt.fill("user", {"question": text}),
             choices=YES_NO,
             sampling=Sampling(max_tokens=8),
         )
@@ -177,11 +181,9 @@ class Maker:
         rng = self._rng
         forms: dict[TaskName, Format] = {"choice": "multiple_choice", "brief": "brief", "detailed": "detailed"}
         form = forms.get(task, "word_or_phrase")
-        asked = askable(scene, form)
+        asked = askable(scene)
         if task == "yes_no":
             asked = [question for question in ask_all(scene) if not question.options] or asked
-        elif task == "phrase":
-            asked = [question for question in asked if question.options]
         question = pick(rng, asked)
         text, target = question.text, question.said(form)
         if form == "multiple_choice":
@@ -199,19 +201,19 @@ class Maker:
         self._rng.shuffle(options)
         return tuple(options)
 
-    def _foreign(self, scene: Scene | None, form: Format) -> Question:
+    def _foreign(self, scene: Scene | None) -> Question:
         """Return a question about another scene that speaks of something absent from this one."""
         here = terms(scene) if scene is not None else set()
         while True:
             same_kind = scene is not None and self._rng.random() < 0.7
             other = draw_scene(self._rng, scene.kind if scene is not None and same_kind else None)
-            absent = [question for question in askable(other, form) if not here.issuperset(question.about)]
+            absent = [question for question in askable(other) if not here.issuperset(question.about)]
             if absent:
                 return pick(self._rng, absent)
 
     def _parent(self) -> Parent:
         name = f"{self._rng.getrandbits(128):032x}"
-        return Parent(name, "drawn", "CC0-1.0", Image(sha256=name * 2, width=96, height=96, format="png", uri="x"), b"")
+        return Parent(name, "drawn", "CC0-1.0", Image(sha256=name * 2, width=64, height=64, format="png", uri="x"), b"")
 
     def _tagged(self, scene: Scene | None) -> Tagged:
         """Return the scene's tags in the order that step 1 gives them; one in five lists holds an error."""
@@ -228,12 +230,9 @@ class Maker:
         return Typed(Attempt(self._tagged(scene), 0), _leaf(leaf), form)
 
 
-def askable(scene: Scene, form: Format) -> list[Question]:
-    """Return the questions of a scene that go with a format; a count of nothing is not worth asking in sentences."""
-    asked = ask_all(scene)
-    if form == "multiple_choice":
-        return [question for question in asked if question.options]
-    return [q for q in asked if q.open and (form == "word_or_phrase" or q.answer != "0")]
+def askable(scene: Scene) -> list[Question]:
+    """Return the questions of a scene whose type the classifier chooses for it; they go with every format."""
+    return [question for question in ask_all(scene) if question.leaf in PREFERENCE[scene.kind]]
 
 
 def _leaf(name: str) -> Leaf:

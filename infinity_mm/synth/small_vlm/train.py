@@ -1,15 +1,16 @@
 """Training of the small model, from nothing, in two stages.
 
-First the vision tower learns to name what is drawn at each patch, and with the connector to state the facts of the
-picture at each image token (linear heads that are thrown away later): dense supervision, which costs minutes where
-learning to see from answers alone would cost days. Then all of it learns to answer, with the loss on answer tokens
-only; the heads go on beside it.
+First the vision tower learns to name what each cell holds, and with the connector to state the facts of the picture
+at each image token (linear heads that are thrown away later): dense supervision, which costs minutes where learning
+to see from answers alone would cost days. Then it rests, and the decoder learns to answer, with the loss on answer
+tokens only. Examples about one picture share its prefix in one row of tokens and do not see each other.
 
-The learning rate rises, stays, and falls linearly over the last quarter of each stage's steps.
+The learning rate rises, stays, and falls linearly over the last part of each stage's steps.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -22,46 +23,44 @@ from infinity_mm.errors import UsageError
 from infinity_mm.frozen import Frozen
 from infinity_mm.synth.engines import torch_cpu
 from infinity_mm.synth.small_vlm import model as architecture
-from infinity_mm.synth.small_vlm import vocabulary
-from infinity_mm.synth.small_vlm.align import align
-from infinity_mm.synth.small_vlm.batches import FACTS, MARKS, Batch, Batches
+from infinity_mm.synth.small_vlm import vocabulary, words
+from infinity_mm.synth.small_vlm.batches import Batch, Batches
+from infinity_mm.synth.small_vlm.facts import CELLS, FACTS
 from infinity_mm.synth.tiny_model import corpus
 
 _PREFIX = 4  # tokens before the image tokens
 _STATE = "state.pt"
-_MARK = "mark"
+#: The layer of the vision tower after which cells are named.
+_CELL_LAYER = 2
+#: Numbers of options of `mallopt`, from glibc's malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 
+Stage = Literal["see", "answer"]
 Log = Callable[[str], None]
 
 
 class TrainParams(Frozen):
-    """How to train. The defaults suit two CPU cores and an hour or two; a GPU takes larger batches and more steps."""
+    """How to train. The defaults suit one or two CPU cores and less than an hour."""
 
     seed: int = 17
     #: Steps of the first stage, on pictures alone.
-    see_steps: int = Field(default=900, ge=0)
+    see_steps: int = Field(default=1500, ge=0)
+    #: Pictures of a batch in the first stage.
+    see_pictures: int = Field(default=96, gt=0)
     #: Steps of the second stage, on pictures with examples.
-    steps: int = Field(default=4000, ge=0)
-    #: Pictures of a batch; in the first stage, where they cost less, four times as many.
-    pictures: int = Field(default=16, gt=0)
-    #: Examples for each picture in the second stage.
+    steps: int = Field(default=3000, ge=0)
+    #: Pictures of a batch in the second stage.
+    pictures: int = Field(default=24, gt=0)
+    #: Examples for each of them.
     examples: int = Field(default=8, gt=0)
-    learning_rate: float = Field(default=2.5e-3, gt=0)
-    #: First steps of the second stage, in which most examples are short look-ups.
-    early_steps: int = Field(default=1200, ge=0)
-    #: First steps of the second stage, in which the vision tower rests.
-    resting_steps: int = Field(default=2000, ge=0)
-    #: Learning rate of the vision tower after that, as a share of the other.
-    vision_share: float = Field(default=0.2, ge=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)
-    #: Share of a stage's steps over which the learning rate falls to a twentieth.
-    decay_share: float = Field(default=0.25, gt=0, le=1)
-    #: Weight of the facts in the second stage.
-    facts_weight: float = Field(default=1.0, ge=0)
+    #: Share of a stage's steps over which the learning rate falls to a fiftieth.
+    decay_share: float = Field(default=0.3, gt=0, le=1)
     threads: int = Field(default=2, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     #: Seconds between two savings of the state.
-    save_every_s: float = Field(default=180.0, gt=0)
+    save_every_s: float = Field(default=120.0, gt=0)
 
 
 def train(out: Path, params: TrainParams, log: Log = print) -> Path:
@@ -73,6 +72,7 @@ def train(out: Path, params: TrainParams, log: Log = print) -> Path:
         CUDA is asked for and there is none, or `out` holds a state of another vocabulary.
     """
     torch_cpu.prepare()
+    keep_memory()
     import torch
 
     torch.set_num_threads(params.threads)
@@ -87,8 +87,16 @@ def train(out: Path, params: TrainParams, log: Log = print) -> Path:
     return run.export()
 
 
+def keep_memory() -> None:
+    """Tell glibc's malloc to keep what is freed: given back after every operation, pages cost most of a step's time."""
+    allocator = getattr(ctypes.CDLL(None), "mallopt", None)
+    if allocator is not None:
+        for option, size in ((_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**27), (_MMAP_THRESHOLD, 2**31 - 1)):
+            allocator(option, size)
+
+
 class _Run:
-    """The model with its heads, its optimizer, and how far it has come."""
+    """The model with its heads and word vectors, its optimizers, and how far it has come."""
 
     def __init__(self, out: Path, params: TrainParams, device: str, log: Log):
         import torch
@@ -97,50 +105,54 @@ class _Run:
 
         self._out, self._params, self._device, self._log = out, params, device, log
         self._tokenizer = vocabulary.build(corpus())
-        config = architecture.config(Tokenizer.from_str(self._tokenizer).get_vocab_size())
+        tokenizer = Tokenizer.from_str(self._tokenizer)
+        config = architecture.config(tokenizer.get_vocab_size())
         torch.manual_seed(params.seed)
         # Sequences are short: plain attention is faster than the fused kernels, whose backward pass is slow on CPUs.
         self._model = Idefics3ForConditionalGeneration._from_config(config, attn_implementation="eager")
         initialise(self._model)
-        width = config.text_config.hidden_size
+        width, seen = config.text_config.hidden_size, config.vision_config.hidden_size
         heads = {name: torch.nn.Linear(width, n) for name, n in FACTS.items()}
-        heads[_MARK] = torch.nn.Linear(config.vision_config.hidden_size, len(MARKS) + 1)
+        heads |= {name: torch.nn.Linear(seen, n) for name, n in CELLS.items()}
         self._heads = torch.nn.ModuleDict(heads)
-        self._model.to(device).train()
-        self._heads.to(device)
-        self._optimizers = optimizers(self._model, self._heads, params)
-        self._done = {"see": 0, "answer": 0}
+        self._table = words.incidence(tokenizer).to(device)
+        self._words = words.parameters(self._table, width)
+        for part in (self._model, self._heads, self._words):
+            part.to(device).train()
+        self._optimizers = {
+            "see": optimizers((self._model.model.vision_model, self._model.model.connector, self._heads), params),
+            "answer": optimizers(
+                (self._model.model.text_model.layers, self._model.model.text_model.norm, self._words), params
+            ),
+        }
+        self._done: dict[str, int] = {"see": 0, "answer": 0}
 
-    def stage(self, name: Literal["see", "answer"]) -> None:
+    def stage(self, name: Stage) -> None:
         """Run the steps of a stage that are still to do."""
-        params = self._params
-        total = params.see_steps if name == "see" else params.steps
-        if name == "answer" and self._done[name] == 0:
-            from tokenizers import Tokenizer
-
-            count = align(self._model, self._heads, Tokenizer.from_str(self._tokenizer))
-            self._log(f"{count} words take the directions of facts")
+        total = self._params.see_steps if name == "see" else self._params.steps
         saved, reported, window = time.monotonic(), time.monotonic(), _Means()
         for batch in self._batches(name, self._done[name], total):
             self._pace(name, total)
-            window.add(self._step(name, batch))
+            window.add(self._see(batch) if name == "see" else self._answer(batch))
+            for optimizer in self._optimizers[name]:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
             self._done[name] += 1
-            now = time.monotonic()
-            if now - reported > 20 or self._done[name] == total:
+            now, last = time.monotonic(), self._done[name] == total
+            if now - reported > 20 or last:
                 self._log(f"{name} {self._done[name]}/{total}  {window.text()}")
                 reported, window = now, _Means()
-            if now - saved > params.save_every_s or self._done[name] == total:
+            if now - saved > self._params.save_every_s or last:
                 self._save()
                 saved = time.monotonic()
 
-    def _batches(self, name: str, first: int, total: int) -> Iterator[Batch]:
+    def _batches(self, name: Stage, first: int, total: int) -> Iterator[Batch]:
         """Yield the batches of the steps still to do, made ahead by another process."""
         from torch.utils.data import DataLoader
 
         params = self._params
-        pictures, examples = (params.pictures * 4, 0) if name == "see" else (params.pictures, params.examples)
-        seed = params.seed + (0 if name == "see" else 1)
-        source = Batches(self._tokenizer, seed, pictures, examples, params.early_steps)
+        pictures, examples = (params.see_pictures, 0) if name == "see" else (params.pictures, params.examples)
+        source = Batches(self._tokenizer, params.seed + (0 if name == "see" else 1), pictures, examples)
         yield from DataLoader(
             source,
             sampler=range(first, total),
@@ -150,60 +162,49 @@ class _Run:
             collate_fn=_same,
         )
 
-    def _pace(self, name: str, total: int) -> None:
+    def _pace(self, name: Stage, total: int) -> None:
         """Set the learning rates of the next step."""
         params, step = self._params, self._done[name]
-        rate = params.learning_rate * min(1.0, (step + 1) / 150)
+        rate = params.learning_rate * min(1.0, (step + 1) / 100)
         left = (total - step) / max(1.0, total * params.decay_share)
-        rate *= 0.05 + 0.95 * min(1.0, left)
-        for optimizer in self._optimizers:
+        rate *= 0.02 + 0.98 * min(1.0, left)
+        for optimizer in self._optimizers[name]:
             for group in optimizer.param_groups:
-                group["lr"] = rate * (params.vision_share if group["tower"] and name == "answer" else 1.0)
+                group["lr"] = rate
 
-    def _step(self, name: str, batch: Batch) -> dict[str, float]:
-        """Take one step; return the losses."""
+    def _see(self, batch: Batch) -> dict[str, float]:
+        """Find the gradients of the heads' loss; return it, and the shares of pictures and cells stated rightly."""
         import torch
 
-        resting = name == "answer" and self._done[name] < self._params.resting_steps
         with torch.autocast(self._device, torch.bfloat16):
-            with torch.set_grad_enabled(not resting):
-                patches, features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
-                facts, right = self._state_facts(features, batch)
-                facts = facts + self._name_marks(patches, batch)
-            answers = answer_loss(self._model, features, batch) if batch.rows else facts.new_zeros(())
-        weight = 1.0 if name == "see" else self._params.facts_weight
-        loss = answers if resting else weight * facts + answers
+            cells, features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
+            scores = {name: self._heads[name](features) for name in FACTS}
+            scores |= {name: self._heads[name](cells) for name in CELLS}
+        total = torch.zeros((), device=self._device)
+        right = {"facts": torch.ones(len(batch.pixels), dtype=torch.bool, device=self._device)}
+        right["cells"] = right["facts"].clone()
+        for name, logits in scores.items():
+            target = torch.from_numpy(batch.truth[name]).to(self._device)
+            total = total + torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), target.flatten())
+            right["cells" if name in CELLS else "facts"] &= (logits.argmax(-1) == target).all(-1)
+        total.backward()
+        return {"loss": total.item()} | {name: share.float().mean().item() for name, share in right.items()}
+
+    def _answer(self, batch: Batch) -> dict[str, float]:
+        """Find the gradients of the answers' loss; return it, and the share of answer tokens predicted rightly."""
+        import torch
+
+        with torch.autocast(self._device, torch.bfloat16):
+            with torch.no_grad():
+                _, features = see(self._model, torch.from_numpy(batch.pixels).to(self._device))
+            logits, target, weight = answers(
+                self._model, features.float(), words.tables(self._words, self._table), batch
+            )
+        losses = torch.nn.functional.cross_entropy(logits.float(), target, reduction="none")
+        loss = (losses * weight).sum() / weight.sum()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_((*self._model.parameters(), *self._heads.parameters()), 1.0)
-        for optimizer in self._optimizers:
-            # In the first stage nothing reaches the decoder: its gradients stay None, and its weights alone.
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        return {"facts": facts.item(), "right": right, "answers": answers.item()}
-
-    def _state_facts(self, features: Any, batch: Batch) -> tuple[Any, float]:
-        """Return the loss of the heads, and the share of pictures of which every fact is stated rightly."""
-        import torch
-
-        total = features.new_zeros((), dtype=torch.float32)
-        correct = torch.ones(features.shape[0], dtype=torch.bool, device=features.device)
-        for name in FACTS:
-            head = self._heads[name]
-            target = torch.from_numpy(batch.facts[name]).to(self._device)
-            scores = head(features).float()
-            total = total + torch.nn.functional.cross_entropy(scores.flatten(0, 1), target.flatten())
-            correct &= (scores.argmax(-1) == target).all(-1)
-        return total, correct.float().mean().item()
-
-    def _name_marks(self, patches: Any, batch: Batch) -> Any:
-        """Return the loss of naming what is drawn at each patch; patches with and without a mark weigh the same."""
-        import torch
-
-        target = torch.from_numpy(batch.marks).to(self._device).flatten()
-        scores = self._heads[_MARK](patches).float().flatten(0, 1)
-        losses = torch.nn.functional.cross_entropy(scores, target, reduction="none")
-        marked = target > 0
-        return 2.0 * (losses[marked].mean() + losses[~marked].mean()) if marked.any() else losses.mean()
+        torch.nn.utils.clip_grad_norm_((*self._model.parameters(), *self._words.parameters()), 1.0)
+        return {"loss": loss.item(), "right": (logits.argmax(-1) == target).float().mean().item()}
 
     def restore(self) -> None:
         """Go on from a saved state where there is one."""
@@ -213,14 +214,18 @@ class _Run:
         if not path.is_file():
             return
         state = torch.load(path, map_location=self._device, weights_only=True)
-        if state["prompts"] != vocabulary.prompt_versions() or state["pieces"] != list(vocabulary.pieces()):
+        if state["tokenizer"] != self._tokenizer:
             raise UsageError(f"{path} was trained with other prompts or words; choose an empty folder")
         self._model.load_state_dict(state["model"])
         self._heads.load_state_dict(state["heads"])
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+        self._words.load_state_dict(state["words"])
+        for optimizer, saved in zip(self._every_optimizer(), state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self._done = state["done"]
         self._log(f"resumed after {self._done}")
+
+    def _every_optimizer(self) -> list[Any]:
+        return [*self._optimizers["see"], *self._optimizers["answer"]]
 
     def _save(self) -> None:
         import torch
@@ -228,10 +233,10 @@ class _Run:
         state = {
             "model": self._model.state_dict(),
             "heads": self._heads.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "words": self._words.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._every_optimizer()],
             "done": self._done,
-            "prompts": vocabulary.prompt_versions(),
-            "pieces": list(vocabulary.pieces()),
+            "tokenizer": self._tokenizer,
         }
         aside = self._out / f".{_STATE}"
         torch.save(state, aside)
@@ -240,6 +245,12 @@ class _Run:
 
     def export(self) -> Path:
         """Write the checkpoint that the engines load."""
+        import torch
+
+        with torch.no_grad():
+            read, predicted = words.tables(self._words, self._table)
+            self._model.model.text_model.embed_tokens.weight.copy_(read)
+            self._model.lm_head.weight.copy_(predicted)
         recipe = {
             "made_by": "python -m infinity_mm.synth.train_small",
             "params": self._params.model_dump(mode="json", exclude={"threads", "device", "save_every_s"}),
@@ -288,54 +299,48 @@ def initialise(model: Any) -> None:
         torch.nn.init.normal_(parameter, std=std)
 
 
-def optimizers(model: Any, heads: Any, params: TrainParams) -> tuple[Any, Any]:
-    """Return Muon (Jordan et al. 2024) for the matrices of the layers, and AdamW for all else.
-
-    Every parameter group says in `tower` whether it belongs to the vision tower or the connector.
-    """
+def optimizers(modules: tuple[Any, ...], params: TrainParams) -> tuple[Any, Any]:
+    """Return Muon (Jordan et al. 2024) for the matrices of the layers, and AdamW for all else."""
     import torch
 
-    groups: dict[tuple[bool, bool], list[Any]] = {
-        (hidden, tower): [] for hidden in (True, False) for tower in (True, False)
-    }
-    for name, parameter in model.named_parameters():
-        hidden = parameter.dim() == 2 and (".layers." in name or "connector" in name)
-        groups[hidden, "vision_model" in name or "connector" in name].append(parameter)
-    groups[False, False] += heads.parameters()
+    hidden: list[Any] = []
+    others: list[Any] = []
+    for module in modules:
+        for name, parameter in module.named_parameters():
+            inner = parameter.dim() == 2 and name.endswith(("proj.weight", "fc1.weight", "fc2.weight"))
+            (hidden if inner else others).append(parameter)
     common = {"lr": params.learning_rate, "weight_decay": params.weight_decay}
-
-    def of(hidden: bool) -> list[dict[str, Any]]:
-        return [{"params": groups[hidden, tower], "tower": tower} for tower in (True, False)]
-
-    muon = torch.optim.Muon(of(True), adjust_lr_fn="match_rms_adamw", **common)
-    return muon, torch.optim.AdamW(of(False), betas=(0.9, 0.98), **common)
+    muon = torch.optim.Muon(hidden, adjust_lr_fn="match_rms_adamw", **common)
+    return muon, torch.optim.AdamW(others, betas=(0.9, 0.98), **common)
 
 
 def see(model: Any, pixels: Any) -> tuple[Any, Any]:
-    """Return patches and image tokens of pictures (B, 3, SIDE, SIDE) in [-1, 1].
+    """Return cells half-way up the tower and image tokens of pictures (B, 3, SIDE, SIDE) in [-1, 1].
 
-    The shapes are (B, patches, vision width) and (B, IMAGE_TOKENS, text width).
+    The shapes are (B, SLOTS, vision width) and (B, SLOTS, text width).
     """
-    patches = model.model.vision_model(pixel_values=pixels).last_hidden_state
-    return patches, model.model.connector(patches)
+    seen = model.model.vision_model(pixel_values=pixels, output_hidden_states=True)
+    return seen.hidden_states[_CELL_LAYER], model.model.connector(seen.last_hidden_state)
 
 
-def answer_loss(model: Any, features: Any, batch: Batch) -> Any:
-    """Return the weighted mean cross-entropy of the answers' tokens, in nats."""
+def answers(model: Any, features: Any, tables: tuple[Any, Any], batch: Batch) -> tuple[Any, Any, Any]:
+    """Return logits (N, tokens), right tokens (N,) and weights (N,) of the N answer tokens of a batch."""
     import torch
 
-    total, weights = features.new_zeros((), dtype=torch.float32), 0.0
+    ids, part, place, weight = (
+        torch.from_numpy(values).to(features.device) for values in (batch.ids, batch.part, batch.place, batch.weight)
+    )
+    read, predicted = tables
+    vectors = torch.nn.functional.embedding(ids, read)
     end = _PREFIX + architecture.IMAGE_TOKENS
-    for rows in batch.rows:
-        ids = torch.from_numpy(rows.ids).to(features.device)
-        weight = torch.from_numpy(rows.weight).to(features.device)
-        words = model.model.text_model.embed_tokens(ids)
-        pictures = features[torch.from_numpy(rows.picture).to(features.device)].to(words.dtype)
-        inputs = torch.cat([words[:, :_PREFIX], pictures, words[:, end:]], dim=1)
-        hidden = model.model.text_model(inputs_embeds=inputs, use_cache=False).last_hidden_state[:, :-1]
-        asked = weight[:, 1:] > 0
-        scores = model.lm_head(hidden[asked]).float()
-        losses = torch.nn.functional.cross_entropy(scores, ids[:, 1:][asked], reduction="none")
-        total = total + (losses * weight[:, 1:][asked]).sum()
-        weights += float(rows.weight.sum())
-    return total / weights
+    vectors = torch.cat([vectors[:, :_PREFIX], features, vectors[:, end:]], dim=1)
+    length = ids.shape[1]
+    before = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
+    allowed = before & ((part[:, None, :] == part[:, :, None]) | (part[:, None, :] == 0))
+    mask = torch.zeros(allowed.shape, device=ids.device).masked_fill_(~allowed, -1e9)[:, None]
+    states = model.model.text_model(
+        inputs_embeds=vectors, attention_mask=mask, position_ids=place, use_cache=False
+    ).last_hidden_state
+    # A token is predicted where the one before it stands; an answer never begins its row.
+    row, column = torch.nonzero(weight, as_tuple=True)
+    return states[row, column - 1] @ predicted.T, ids[row, column], weight[row, column]

@@ -9,9 +9,7 @@ pattern, and no "added tokens": engines break those up where they occur in a pro
 from __future__ import annotations
 
 import json
-import random
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final
@@ -19,9 +17,18 @@ from typing import Any, Final
 from infinity_mm.synth import provenance
 from infinity_mm.synth.assemble import FORMAT_HINTS
 from infinity_mm.synth.prompts import load_prompt
-from infinity_mm.synth.small_vlm.questions import CATEGORIES, DIRECTIONS, PLURAL, PREFERENCE, ask_all
-from infinity_mm.synth.small_vlm.scenes import COLORS, KINDS, LABELS, PLACES, SHAPES, WORDS, draw_scene
-from infinity_mm.synth.small_vlm.tasks import NOT_SHOWN, RELEVANCE, UNANSWERABLE, WRONG
+from infinity_mm.synth.rows import LETTERS
+from infinity_mm.synth.small_vlm.questions import (
+    CATEGORIES,
+    NUMBERS,
+    PLURAL,
+    PREFERENCE,
+    YES_NO,
+    every_question,
+    every_sentence,
+)
+from infinity_mm.synth.small_vlm.scenes import COLORS, PLACES, SHAPES, WORDS
+from infinity_mm.synth.small_vlm.tasks import NOT_SHOWN, RELEVANCE, RIGHT, UNANSWERABLE, WRONG
 from infinity_mm.synth.step2_classify import NONE
 from infinity_mm.synth.taxonomy import Taxonomy
 
@@ -29,7 +36,9 @@ PAD, BOS, EOS = "<|pad|>", "<|im_start|>", "<end_of_utterance>"
 AROUND, IMAGE, GLOBAL = "<fake_token_around_image>", "<image>", "<global-img>"
 SPECIAL: Final = (PAD, BOS, EOS, AROUND, IMAGE, GLOBAL)
 #: Entries that byte-level BPE learns for text outside of the fixed pieces, the 256 bytes and specials included.
-_LEARNED: Final = 704
+_LEARNED: Final = 512
+#: Most characters of a piece: the token trees of llguidance hold 1,024 bytes at most.
+_LONGEST: Final = 900
 _SLOT: Final = re.compile(r"\$[a-z_0-9]+")
 
 
@@ -40,27 +49,45 @@ def prompt_versions() -> dict[str, str]:
 
 
 @cache
-def pieces() -> tuple[str, ...]:
-    """Return every text that is one token, longest first."""
-    found = {*_prompt_pieces(), *_taxonomy_pieces(), *_answer_pieces(), *_stems(), *_json_pieces()}
-    found |= {"User:", "\nAssistant:", "\n", "\n\n", " ", ", ", "?", ". "}
-    return tuple(sorted((piece for piece in found if piece), key=lambda piece: (-len(piece), piece)))
+def pieces() -> dict[str, tuple[str, ...]]:
+    """Return every text that is one token, longest first, with the meanings that its vector is made of.
+
+    A piece that says one of the words of the small world, in whatever frame, has the word among its meanings, and so
+    shares with all other such pieces what training finds out about that word.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for text in (*_prompt_pieces(), *_taxonomy_pieces(), *_json_pieces(), *every_sentence(), *_plain()):
+        found.setdefault(text, ())
+    found |= {f" {sentence}": (sentence,) for sentence in every_sentence()}
+    found |= dict(_worded())
+    return {text: found[text] for text in sorted(found, key=lambda text: (-len(text), text))}
+
+
+def _plain() -> tuple[str, ...]:
+    return "User:", "\nAssistant:", "\n", "\n\n", " ", ", ", "?", ". ", "text", NOT_SHOWN
 
 
 def _prompt_pieces() -> Iterator[str]:
     for name, version in (*provenance.PROMPTS.values(), RELEVANCE):
         for section, text in load_prompt(name, version).sections:
             if section == "system":
-                # A system text is followed by a line end, a paragraph inside it by two.
-                *inner, last = text.split("\n\n")
-                yield from (f"{paragraph}\n\n" for paragraph in inner)
-                yield f"{last}\n"
+                yield from _cut(f"{text}\n")
             elif section.startswith("form."):
                 yield f".\nForm of the answer: {text}"
+                yield f".\nForm of the answer: {text}\n\nQuestion: "
             else:
                 yield from (piece for piece in _SLOT.split(text) if piece.strip())
     yield from (f"\n{hint}" for hint in FORMAT_HINTS.values())
-    yield from (f"\n{letter}. " for letter in "ABCD")
+
+
+def _cut(text: str) -> list[str]:
+    """Return a text in as few parts as need be, cut after line ends, none longer than engines take for one token."""
+    parts = [""]
+    for line in text.splitlines(keepends=True):
+        if len(parts[-1]) + len(line) > _LONGEST:
+            parts.append("")
+        parts[-1] += line
+    return parts
 
 
 def _taxonomy_pieces() -> Iterator[str]:
@@ -74,32 +101,37 @@ def _taxonomy_pieces() -> Iterator[str]:
     yield from (NONE, f"- {NONE}: no question of these kinds suits the picture")
 
 
-def _answer_pieces() -> Iterator[str]:
-    yield from (*COLORS, *SHAPES, *PLURAL.values(), *PLACES, *DIRECTIONS, *LABELS, *WORDS, *CATEGORIES)
-    yield from (f", {color}" for color in COLORS)
-    yield from (f" {word}" for word in (*SHAPES, *PLURAL.values(), "bar", "sign", "objects"))
-    yield from ("yes", "no", "text", NOT_SHOWN)
-
-
 def _json_pieces() -> Iterator[str]:
     yield from ('{"tags":[]}', '{"tags":[{"tag":"')
     yield from (f'","confidence":{score}{after}' for score in (4, 5) for after in ('},{"tag":"', "}]}"))
     yield from ('{"question":"', '","answer":"', '"}', '","distractors":["', '","', '"]}')
-    yield from ('{"reason":"The answer is ', '.","score":', f'{{"reason":"{NOT_SHOWN}","score":{UNANSWERABLE}}}')
-    yield from ("10}", f"{WRONG}}}", "}")
+    yield from ('{"reason":"', '","score":', f'{{"reason":"{NOT_SHOWN}","score":{UNANSWERABLE}}}')
+    yield from (f"{RIGHT}}}", f"{WRONG}}}", "}")
 
 
-def _stems() -> Iterator[str]:
-    """Yield what stands between the words that vary, in questions and sentences."""
-    words = sorted({*_answer_pieces(), *"0123456789"}, key=len, reverse=True)
-    vary = re.compile(r"(?<![A-Za-z])(?:" + "|".join(re.escape(word.strip()) for word in words) + r")(?![A-Za-z])")
-    rng = random.Random(5)
-    counts: Counter[str] = Counter()
-    for index in range(900):
-        for question in ask_all(draw_scene(rng, KINDS[index % len(KINDS)])):
-            for text in (question.text, question.brief(), question.detailed()):
-                counts.update(vary.split(text))
-    yield from (stem for stem, count in counts.items() if count >= 8 and len(stem.strip()) > 1)
+def values() -> tuple[str, ...]:
+    """Return everything that can be the answer to a question."""
+    return (*COLORS, *SHAPES, *PLACES, *NUMBERS, *WORDS, *CATEGORIES, *YES_NO)
+
+
+def _worded() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the pieces that say words of the small world, with those words and the frame around them."""
+    for value in values():
+        yield value, (value,)
+        yield f"The answer is {value}.", ("The answer is", value)
+        yield f" The answer is {value}.", ("The answer is", value)
+        yield f"\nProposed answer: {value}", ("Proposed answer", value)
+        for letter in LETTERS:
+            yield f"\n{letter}. {value}", ("Option", letter, value)
+            yield f"\nProposed answer: {letter}. {value}", ("Proposed answer", letter, value)
+    yield from ((letter, (letter,)) for letter in LETTERS)
+    yield from ((f", {color}", (color,)) for color in COLORS)
+    yield from ((f" {name}", (name,)) for name in (*SHAPES, "bar", "sign"))
+    said = {form: shape for shape, plural in PLURAL.items() for form in (shape, plural)}
+    said |= {word: word for word in (*COLORS, *PLACES, *NUMBERS)}
+    known = re.compile("|".join(rf"\b{word}\b" for word in said))
+    for text in every_question():
+        yield text, (known.sub("{}", text), *(said[word] for word in known.findall(text)))
 
 
 def pattern() -> str:

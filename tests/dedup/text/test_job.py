@@ -67,7 +67,7 @@ def test_the_result_depends_on_the_rows_alone(tmp_path, monkeypatch):
         assert (out / "removed.parquet").read_bytes() == expected
 
 
-@pytest.mark.parametrize("gone", ["keys", "texts", "groups", "components", "sets", "removed"])
+@pytest.mark.parametrize("gone", ["keys", "texts", "groups", "components", "removed"])
 def test_steps_that_were_lost_are_taken_again(tmp_path, gone):
     """Whatever files of a stopped run are there, the next one ends with the same bytes."""
     pattern = write(tmp_path / "in", table_of(edited_texts(200, seed=8)), group_rows=50)
@@ -81,12 +81,12 @@ def test_steps_that_were_lost_are_taken_again(tmp_path, gone):
         deduplicate(plan, Location.of(tmp_path / "out"), 2, QUIET)
     expected = (tmp_path / "out" / "removed.parquet").read_bytes()
     os.rename(saved, folder.path)
-    order = ["keys", "texts", "groups", "components", "sets", "removed"]
+    order = ["keys", "texts", "groups", "components", "removed"]
     for kind in order[order.index(gone) :]:
         (folder / kind).delete_dir()
     if gone == "keys":
         (folder / "texts").delete_dir()
-    (folder / "sets/.tmp-half-written").write_bytes(b"half")
+    (folder / "removed/.tmp-half-written").write_bytes(b"half")
     deduplicate(keep, Location.of(tmp_path / "again"), 1, QUIET)
     assert (tmp_path / "again" / "removed.parquet").read_bytes() == expected
 

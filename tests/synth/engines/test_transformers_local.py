@@ -1,17 +1,21 @@
 """The local engine's own parts: the draw of a token, and what it says when it cannot load."""
 
+import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import Chat, ModelSpec, Request, Sampling
+from infinity_mm.synth.engines import common
 from infinity_mm.synth.engines.transformers_local import TransformersChat, choose_token
 
 LOGITS = arrays(np.float32, st.integers(1, 30), elements=st.floats(-50, 50, width=32))
@@ -85,3 +89,42 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
         TransformersChat(ModelSpec(name=str(tmp_path), engine="transformers"))
     if path is not None:
         os.environ["PYTHONPATH"] = path
+
+
+@pytest.fixture
+def picture() -> bytes:
+    stream = io.BytesIO()
+    Image.effect_noise((64, 48), 80).convert("RGB").save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_the_loss_of_an_answer_is_that_of_its_tokens_alone(transformers_chat: Any, picture: bytes) -> None:
+    """As the model itself computes it from labels that hide the prompt; token by token it adds up."""
+    import torch
+
+    request = Request(key="k", system="Look.", prompt="What is it?", images=(picture,))
+    loss, tokens, error = transformers_chat.answer_loss(request, "a red car")
+    assert error == ""
+    encoded = transformers_chat._encode(request, common.open_pictures(request, 448))
+    ids = transformers_chat._tokenizer("a red car", add_special_tokens=False, return_tensors="pt")["input_ids"]
+    start = encoded["input_ids"].shape[1]
+    whole = dict(encoded) | {
+        "input_ids": torch.cat([encoded["input_ids"], ids], dim=1),
+        "attention_mask": torch.ones((1, start + ids.shape[1]), dtype=torch.long),
+    }
+    labels = whole["input_ids"].clone()
+    labels[:, :start] = -100
+    with torch.inference_mode():
+        expected = float(transformers_chat._model(**whole, labels=labels).loss)
+    assert tokens == ids.shape[1]
+    assert loss == pytest.approx(expected, rel=1e-4)
+    assert transformers_chat.answer_loss(request, "a red car") == (loss, tokens, error)
+
+
+def test_a_loss_that_cannot_be_had_says_why(transformers_chat: Any, picture: bytes) -> None:
+    broken = Request(key="k", prompt="What?", images=(b"no picture",))
+    assert transformers_chat.answer_loss(broken, "red")[0] is None
+    assert "undecodable_image" in transformers_chat.answer_loss(broken, "red")[2]
+    sound = Request(key="k", prompt="What?", images=(picture,))
+    assert transformers_chat.answer_loss(sound, "") == (None, 0, "empty_answer")
+    assert transformers_chat.answer_loss(sound, "word " * 5000) == (None, 0, "prompt_too_long")

@@ -77,7 +77,7 @@ def test_it_is_right_about_pictures_it_has_not_seen(engine):
 
     pictures = PICTURES // 2  # of seen combinations, and as many of unseen ones
     chat = load_chat(ModelSpec(engine=engine))
-    scores = ask(chat, cases(pictures, seed=11, side=288))
+    scores = ask(chat, cases(pictures, seed=11, side=128))
     chat.close()
     found = merged(scores)
     below = {name: found[name] for name in (*CLOSED, "generate") if found[name][0] / found[name][1] < LEAST}

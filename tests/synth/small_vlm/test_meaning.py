@@ -32,13 +32,12 @@ PARAMS = SynthParams(
     images=24,
     per_image=2,
     types=tuple(sorted({leaf for kind in PREFERENCE.values() for leaf in kind})),
-    rules={"yes_no": "keep"},
 )
 
 
 def parent_of(drawn: Drawn) -> Parent:
     digest, name = drawn.sha256, drawn.scene.picture.name
-    image = Image(sha256=digest, width=288, height=288, format="png", uri=f"{name}.png")
+    image = Image(sha256=digest, width=128, height=128, format="png", uri=f"{name}.png")
     return Parent(digest[:32], "mathv360k", "Apache-2.0", image, drawn.scene.picture.data)
 
 
@@ -136,7 +135,7 @@ class Liar:
             return reply
         value, scene = json.loads(reply.text), self._drawn[request.key.split("/")[0]].truth
         for form in ("brief", "detailed", "multiple_choice", "word_or_phrase"):
-            for question in askable(scene, form):
+            for question in askable(scene):
                 if (question.text, question.said(form)) == (value["question"], value["answer"]):
                     wrong = random.Random(request.key).choice(value.get("distractors", question.wrong))
                     if "distractors" in value:

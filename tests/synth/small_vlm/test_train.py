@@ -1,15 +1,16 @@
 """Training: batches are a function of their number, a stopped run goes on, and what comes out loads."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from infinity_mm.errors import UsageError
-from infinity_mm.synth.small_vlm import vocabulary
-from infinity_mm.synth.small_vlm.batches import FACTS, MARKS, Batches, facts_of, marks_of
-from infinity_mm.synth.small_vlm.render import Mark
-from infinity_mm.synth.small_vlm.scenes import Bar, Chart, Shapes, Sign, Thing
+from infinity_mm.synth.small_vlm import vocabulary, words
+from infinity_mm.synth.small_vlm.batches import Batches
+from infinity_mm.synth.small_vlm.facts import CELLS, FACTS, SLOTS
+from infinity_mm.synth.small_vlm.model import picture_prefix
 from infinity_mm.synth.tiny_model import corpus
 
 pytest.importorskip("torch")
@@ -24,36 +25,47 @@ def tokenizer():
 def test_a_batch_is_a_function_of_its_number(tokenizer):
     one, two = (Batches(tokenizer, 5, 3, 4)[7] for _ in range(2))
     assert one.pixels.tobytes() == two.pixels.tobytes()
-    assert [rows.ids.tobytes() for rows in one.rows] == [rows.ids.tobytes() for rows in two.rows]
+    assert one.ids.tobytes() == two.ids.tobytes()
     assert Batches(tokenizer, 5, 3, 4)[8].pixels.tobytes() != one.pixels.tobytes()
-    assert one.pixels.shape == (3, 3, 96, 96)
+    assert one.pixels.shape == (3, 3, 64, 64)
     assert one.pixels.dtype == np.float32
     assert abs(one.pixels).max() <= 1
-    assert sum(len(rows.picture) for rows in one.rows) == 12
-    for rows in one.rows:
-        answered = rows.weight > 0
-        assert answered.any(axis=1).all()
-        assert (rows.ids[answered] != 0).all()
+    assert set(one.truth) == {*FACTS, *CELLS}
+    assert (one.ids[one.weight > 0] != 0).all()
 
 
-def test_facts_by_hand():
-    shapes = facts_of(Shapes((Thing("red", "star", "large", 0), Thing("red", "cross", "small", 4))))
-    assert shapes["kind"] == [1] * 9
-    assert shapes["color"] == [1, 0, 0, 0, 1, 0, 0, 0, 0]
-    assert shapes["same_color"] == [2, 0, 0, 0, 2, 0, 0, 0, 0]
-    assert shapes["same_shape"] == [1, 0, 0, 0, 1, 0, 0, 0, 0]
-    chart = facts_of(Chart((Bar("B", "red", 7), Bar("A", "green", 2), Bar("C", "blue", 2))))
-    assert chart["bar_value"][:4] == [7, 2, 2, 0]
-    assert chart["bar_label"][:4] == [2, 1, 3, 0]
-    assert chart["bar_rank"][:4] == [1, 0, 0, 0]
-    assert facts_of(Sign("TEA", "red"))["letter"][:4] == [20, 5, 1, 0]
-    assert set(facts_of(None)) == set(FACTS)
+def test_an_example_in_a_row_reads_as_if_it_stood_alone(tokenizer):
+    from tokenizers import Tokenizer
+
+    batch = Batches(tokenizer, 5, 3, 4)[7]
+    prefix = Tokenizer.from_str(tokenizer).encode(picture_prefix()).ids
+    for ids, part, place, weight in zip(batch.ids, batch.part, batch.place, batch.weight, strict=True):
+        assert ids[part == 0].tolist() == prefix
+        assert set(part) - {-1} == {0, 1, 2, 3, 4}
+        for number in range(1, 5):
+            own = part == number
+            assert place[own].tolist() == list(range(len(prefix), len(prefix) + own.sum()))
+            assert weight[own][-1] > 0 == weight[own][0]
 
 
-def test_marks_name_the_patches_they_cover():
-    named = marks_of([Mark("A", 20.0, 12.0, 3.0, 5.0)]).reshape(12, 12)
-    assert set(zip(*np.nonzero(named), strict=True)) == {(1, 2)}
-    assert MARKS[named[1, 2] - 1] == "A"
+def test_examples_do_not_see_each_other(tokenizer):
+    import torch
+
+    from infinity_mm.synth.engines import torch_cpu
+    from infinity_mm.synth.small_vlm.train import TrainParams, _Run, answers
+
+    torch_cpu.prepare()
+    run = _Run(Path("unused"), TrainParams(device="cpu"), "cpu", print)
+    batch = Batches(tokenizer, 5, 1, 3)[2]
+    features = torch.randn(1, SLOTS, run._model.config.text_config.hidden_size)
+    tables = words.tables(run._words, run._table)
+    with torch.no_grad():
+        before, _, _ = answers(run._model, features, tables, batch)
+        batch.ids[batch.part == 1] = 77
+        after, _, _ = answers(run._model, features, tables, batch)
+    first = int((batch.weight[batch.part == 1] > 0).sum())
+    assert not torch.allclose(before[:first], after[:first], atol=1e-4)
+    assert torch.allclose(before[first:], after[first:], atol=1e-4)
 
 
 @pytest.mark.slow
@@ -62,9 +74,7 @@ def test_a_stopped_run_goes_on_and_what_it_writes_loads(tmp_path):
 
     from infinity_mm.synth.small_vlm.train import TrainParams, train
 
-    params = TrainParams(
-        see_steps=2, steps=2, pictures=2, examples=2, threads=1, early_steps=1, resting_steps=1, device="cpu"
-    )
+    params = TrainParams(see_steps=2, see_pictures=2, steps=2, pictures=2, examples=2, threads=1, device="cpu")
     whole = train(tmp_path / "whole", params, log=lambda _: None)
     said: list[str] = []
     train(tmp_path / "cut", params.model_copy(update={"steps": 1}), log=said.append)
@@ -77,8 +87,7 @@ def test_a_stopped_run_goes_on_and_what_it_writes_loads(tmp_path):
     assert model.config.text_config.vocab_size == len(
         json.loads((whole / "tokenizer.json").read_text())["model"]["vocab"]
     )
-    state = tmp_path / "cut" / "state.pt"
-    assert state.is_file()
+    assert (tmp_path / "cut" / "state.pt").is_file()
 
 
 def test_a_gpu_that_is_not_there_is_an_error(tmp_path, monkeypatch):

@@ -36,12 +36,24 @@ def test_real_requests_are_short_and_whole(tokenizer, seed):
         text = request_text(example.request.system, example.request.prompt) + example.target
         ids = tokenizer.encode(text).ids
         assert tokenizer.decode(ids, skip_special_tokens=False) == text
-        assert len(ids) < 100
+        assert len(ids) < 60
 
 
-def test_pieces_are_one_token_each(tokenizer):
-    for piece in ("What color is the ", "red", " circle", "top left", '{"tags":[{"tag":"', "Count objects", "\n"):
-        assert len(tokenizer.encode(piece).ids) == 1, piece
+@pytest.mark.parametrize(
+    "piece",
+    ["What color is the cross?", "red", " circle", "top left", '{"tags":[{"tag":"', "Count objects", "\n", "\nB. red"],
+)
+def test_pieces_are_one_token_each(tokenizer, piece):
+    assert len(tokenizer.encode(piece).ids) == 1
+
+
+def test_pieces_share_the_words_that_they_say():
+    pieces = vocabulary.pieces()
+    assert pieces["What color is the cross?"] == ("What color is the {}?", "cross")
+    assert pieces["How many crosses are there?"] == ("How many {} are there?", "cross")
+    assert pieces["\nB. red"] == ("Option", "B", "red")
+    assert pieces[" The answer is top left."] == ("The answer is", "top left")
+    assert pieces["\n"] == ()
 
 
 def test_a_piece_ends_where_its_word_ends(tokenizer):
@@ -49,9 +61,9 @@ def test_a_piece_ends_where_its_word_ends(tokenizer):
     assert tokenizer.encode("yesterday").tokens[0] != "yes"
 
 
-def test_a_picture_is_nine_tokens_between_marks(tokenizer):
+def test_a_picture_is_a_token_a_cell_between_marks(tokenizer):
     tokens = tokenizer.encode(picture_prefix()).tokens
-    assert tokens.count("<image>") == 9
+    assert tokens.count("<image>") == 16
     assert tokens[0] == "<|im_start|>"
     assert tokens[-1] == "<fake_token_around_image>"
 

@@ -1,0 +1,32 @@
+"""The engine's seam without Ray, for tests of what passes do and not of where they do it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+
+class InlineEngine:
+    """Runs every task here and now, as `infinity_mm.engine.Engine` would on a cluster."""
+
+    cpus = 1
+
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        pass
+
+    def __enter__(self) -> "InlineEngine":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def map(
+        self, stage: str, function: Callable[[Any], Any], tasks: Sequence[Any], resources: Any = None
+    ) -> Iterator[tuple[int, Any]]:
+        for index, task in enumerate(tasks):
+            yield index, function(task)
+
+    def map_actors(
+        self, stage: str, build: Callable[[Any], Any], spec: Any, tasks: Sequence[Any], resources: Any, actors: int = 1
+    ) -> Iterator[tuple[int, Any]]:
+        worker = build(spec)
+        for index, task in enumerate(tasks):
+            yield index, worker(task)
