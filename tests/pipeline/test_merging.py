@@ -17,6 +17,7 @@ from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
 from tests.decontam.sets import encoded, noise, scenes
+from tests.pipeline.test_kill import kill_during
 from tests.running import digest_of, infinity_mm
 
 pytestmark = pytest.mark.usefixtures("shared_ray")
@@ -228,3 +229,14 @@ def test_only_image_mode_merges(sources, tmp_path):
     told = infinity_mm("run", path, "--work", tmp_path / "work")
     assert told.returncode == 2
     assert "set mode: image" in told.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_killed_while_it_merges_the_same_command_gives_the_same_bytes(sources, done, tmp_path):
+    work, path = tmp_path / "work", recipe(sources, tmp_path)
+    for trigger in ("state/merge/facts", "state/merge/additions", "attributes/merge"):
+        kill_during(path, work, "driver", trigger)
+    assert infinity_mm("run", path, "--work", work).returncode == 0
+    folders = ("records", "ledger", "exports", "attributes", "state/merge")
+    assert digest_of(work, folders) == digest_of(done[0], folders)
