@@ -111,6 +111,7 @@ def _ingested(seed: int, rows: np.ndarray, pictured: np.ndarray, ids: list[str],
         "pixel_sha256": column(pa.array([f"{value:064x}" for value in mixed(seed, 50, phash).tolist()], pa.string())),
         "phash": column(pa.array(phash)),
         "luma_std": column(pa.array(np.full(some, 50.0, np.float32))),
+        "flat": column(pa.array(np.full(some, 0.1, np.float32))),
         "thumb": column(pa.array([row.tobytes() for row in thumbs], pa.binary())),
     }
     columns = [values.get(field.name, empty).cast(field.type) for field in INGEST_ATTRIBUTES]

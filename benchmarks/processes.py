@@ -39,10 +39,12 @@ def run_tree(command: list[str]) -> Tree:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     seen: dict[int, float] = {}
     peak = 0
+    # Workers of an earlier command may still be ending.
+    others = set(_descendants(os.getpid()))
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         while process.poll() is None:
-            alive = _descendants(os.getpid())
+            alive = {number: used for number, used in _descendants(os.getpid()).items() if number not in others}
             seen |= alive
             peak = max([peak, *map(_peak, alive)])
             time.sleep(_INTERVAL)

@@ -103,7 +103,7 @@ def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
         pixels=labels_of(_flat(table.column("pixel_sha256"))),
         phash=ragged(table.column("phash")).values,
         blank=blank,
-        rendered=_rendered(table, params),
+        rendered=rendered(table, params),
         aspect=width.values / np.maximum(height.values, 1),
         thumb=_thumbs(table.column("thumb")),
         all_pixels=labels_of(pc.binary_join(table.column("pixel_sha256"), ",")),
@@ -112,7 +112,8 @@ def pictures_of(table: pa.Table, params: DedupParams) -> Pictures:
     )
 
 
-def _rendered(table: pa.Table, params: DedupParams) -> Bools:
+def rendered(table: pa.Table, params: DedupParams) -> Bools:
+    """Mark pictures that are mostly one tone: bool, shape (pictures,); none without the column `flat`."""
     if "flat" not in table.column_names:
         return np.zeros(len(ragged(table.column("luma_std")).values), bool)
     shares: Bools = ragged(table.column("flat")).values >= params.max_flat

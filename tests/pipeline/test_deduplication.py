@@ -38,7 +38,9 @@ def made_of(dice: random.Random, count: int) -> list[Line]:
         for _ in range(dice.choice((0, 0, 1, 1, 2, 3))):
             phash = (1 << dice.choice((0, 4, 8, 12, 16, 20, 24))) - 1
             std = dice.choice((0.0, 50.0, 50.0, 50.0))
-            pictures.append(Pic(f"{dice.randrange(2)}-{phash}-{std}", phash, std, thumb=dice.choice((100, 102))))
+            flat = dice.choice((0.1, 0.1, 0.9))
+            name = f"{dice.randrange(2)}-{phash}-{std}-{flat}"
+            pictures.append(Pic(name, phash, std, flat, thumb=dice.choice((100, 102))))
         category = dice.choice(("general", "general", "caption", "doc_chart_screen"))
         prompt = dice.choice(("Q", "R", "", " ".join(WORDS[100:130]), " ".join(WORDS[101:131])))
         lines.append(Line(f"{n:03d}", prompt, " ".join(words), pictures, category))

@@ -61,7 +61,7 @@ def kill(driver: multiprocessing.Process, dice: random.Random) -> bool:
     return True
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_killed_at_twenty_random_moments_the_same_call_finishes_with_the_same_bytes(tmp_path):
     dice = random.Random(17)
     stored = Stored.of(Store(Location.of(tmp_path)), split(dice, made_of(dice, 300), 4, 6))

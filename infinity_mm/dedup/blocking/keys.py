@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from infinity_mm.dedup.kernels.keys import SKETCH_WORDS, bytes_digests
 from infinity_mm.dedup.lsh import mix64
 from infinity_mm.dedup.params import DedupParams
-from infinity_mm.dedup.pictures import exact_only, first_clear, frames
+from infinity_mm.dedup.pictures import exact_only, first_clear, frames, rendered
 from infinity_mm.dedup.proposals import kinds, text_keys
 from infinity_mm.dedup.ragged import Ints, ragged
 from infinity_mm.dedup.sketch import Sketches, sketches_of
@@ -30,7 +30,7 @@ from infinity_mm.dedup.texts import Digests, digests_of, tags
 
 #: Columns of `find_duplicates` that keys are made from.
 READS = (
-    "id", "category", "width", "pixel_sha256", "phash", "luma_std",
+    "id", "category", "width", "pixel_sha256", "phash", "luma_std", "flat",
     "text_key", "prompt_key", "answer_key", "prompt_words", "answer_words", "minhash",
 )  # fmt: skip
 
@@ -95,9 +95,9 @@ def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
             long = np.flatnonzero(minhash.size)
             sketched, sketches = rows[long], sketches_of(minhash.take(long))
         else:
-            side, phash, places = _cell_entries(some, kind, params)
+            side, phash, places, drawn = _cell_entries(some, kind, params)
             found.append((joined(_NEAR, side, phash), rows[places]))
-            cells.append((side, phash, rows[places]))
+            cells.append((side[~drawn], phash[~drawn], rows[places[~drawn]]))
     keys, owners = _stacked(found, (np.uint64, np.int64))
     side, phash, row = _stacked(cells, (np.uint64, np.uint64, np.int64))
     return Blocks(keys, owners, distinct(side, phash, row), sketched, sketches)
@@ -182,16 +182,20 @@ def _picture_entries(table: pa.Table, kind: str, params: DedupParams) -> tuple[D
     return np.concatenate([keys, captioned]), np.concatenate([everything, captions])
 
 
-def _cell_entries(table: pa.Table, kind: str, params: DedupParams) -> tuple[Digests, Digests, Ints]:
-    """Return (side, hash, row) of rows whose first telling picture may be near another's."""
+def _cell_entries(table: pa.Table, kind: str, params: DedupParams) -> tuple[Digests, Digests, Ints, NDArray[np.bool_]]:
+    """Return (side, hash, row) of rows that may be the same as others without equal pixels, by their telling picture.
+
+    The last says of which that picture is rendered: it must be equal, so its hash is, and only others may differ.
+    """
     of = ragged(table.column("width"))
     blank = ragged(table.column("luma_std")).values < params.min_luma_std
     telling = first_clear(of, blank)
     able = np.flatnonzero((telling >= 0) & ~exact_only(table.column("category"), params))
     phash = ragged(table.column("phash")).values[telling[able]].astype(np.uint64)
+    drawn = rendered(table, params)[telling[able]]
     frame = _texts(frames(table.column("pixel_sha256"), blank))[able]
     if kind == "image":
-        return joined(_NEAR, frame), phash, able
+        return joined(_NEAR, frame), phash, able, drawn
     answer = _tags(table, params)[1][able]
     side = joined(_NEAR, frame, digests_of(table.column("prompt_key"))[able], answer)
     captions = np.flatnonzero(_captions(table)[able])
@@ -200,4 +204,5 @@ def _cell_entries(table: pa.Table, kind: str, params: DedupParams) -> tuple[Dige
         np.concatenate([side, captioned]),
         np.concatenate([phash, phash[captions]]),
         np.concatenate([able, able[captions]]),
+        np.concatenate([drawn, drawn[captions]]),
     )

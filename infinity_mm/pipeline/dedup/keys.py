@@ -27,7 +27,8 @@ VERSION = 1
 SKETCHES = tuple(f"sketch{word}" for word in range(SKETCH_WORDS))
 #: Parameters that keys depend on.
 _MATTERS = {
-    "mode", "signature", "threshold", "recall", "min_near_words", "min_luma_std", "pixel_exact_categories",
+    "mode", "signature", "threshold", "recall", "min_near_words", "min_luma_std", "max_flat",
+    "pixel_exact_categories",
 }  # fmt: skip
 #: Entries of one row group, about, and the most bits of a key that choose one.
 _RUN_ENTRIES = 1 << 13

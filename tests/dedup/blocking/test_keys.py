@@ -52,6 +52,13 @@ def test_a_caption_has_a_side_with_its_prompt_and_one_without():
     assert cells(Line("a", "Q", "x", [Pic("p")], "caption")) == 2
     assert cells(Line("a", "Q", "x", [Pic("p")])) == 1
     assert cells(Line("a", "Q", "x", [Pic("p")], "caption"), mode="image") == 1
+    drawn = Line("a", "Q", "x", [Pic("p", flat=0.9)])
+    assert cells(drawn) == 0
+    assert meeting(drawn, Line("b", "Q", "x", [Pic("p", flat=0.9), Pic("q")])) is False
+    assert meeting(
+        Line("a", "Q", "x", [Pic("p", 5, flat=0.9), Pic("q", 1)]),
+        Line("b", "Q", "x", [Pic("p", 5, flat=0.9), Pic("r", 2)]),
+    )
     for line in (Line("a"), Line("a", pictures=[Pic("p", std=0.0)]), Line("a", "Q", "x", [Pic("p")], "general_ocr")):
         assert cells(line) == 0
 
