@@ -104,10 +104,19 @@ class Store:
         data: list[bytes | None] = found.pop("image_bytes")
         return found, data
 
-    def write(self, path: str, table: pa.Table, group_rows: int = 64 * 1024) -> None:
-        """Write a part of small columns, whole or not at all."""
+    def write(self, path: str, table: pa.Table, group_rows: int = 64 * 1024, hashes: Sequence[str] = ()) -> None:
+        """Write a part of small columns, whole or not at all; `hashes` are columns that nothing makes smaller."""
+        found = leaves(table.schema)
+        plain = {leaf for leaf in found if leaf.split(".")[0] in hashes}
         with self.at(path).write_whole() as stream:
-            pq.write_table(table, stream, compression="zstd", row_group_size=group_rows, write_page_checksum=True)
+            pq.write_table(
+                table,
+                stream,
+                compression={leaf: "none" if leaf in plain else "zstd" for leaf in found},
+                use_dictionary=[leaf for leaf in found if leaf not in plain],
+                row_group_size=group_rows,
+                write_page_checksum=True,
+            )
 
     @contextmanager
     def writer(self, path: str, schema: pa.Schema) -> Iterator[GroupWriter]:

@@ -49,6 +49,9 @@ ATTRIBUTES = pa.schema(
     ]
 )
 
+#: Columns of random bits, which take as much compressed.
+HASHES = ("text_key", "prompt_key", "answer_key", "prompt_shingles", "answer_shingles", "minhash")
+
 _ANSWER = "assistant"
 
 

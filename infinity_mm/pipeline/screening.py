@@ -139,7 +139,7 @@ def measure_part(task: MeasureTask) -> None:
     for module, (name, params_json, path) in zip(modules, stages, strict=True):
         kind = SignatureParams if name == signature.NAME else module.Params
         table = module.measure(records, kind.model_validate_json(params_json))
-        store.write(path, table.cast(module.ATTRIBUTES))
+        store.write(path, table.cast(module.ATTRIBUTES), hashes=signature.HASHES if name == signature.NAME else ())
 
 
 @dataclass(frozen=True)
