@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,14 @@ from infinity_mm.dedup.kernels.normal import Tokens
 
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
+
+
+class Maps(NamedTuple):
+    """Maps of which a signature holds the minima: odd factors and offsets, uint32 of shape (permutations,)."""
+
+    factors: NDArray[np.uint32]
+    offsets: NDArray[np.uint32]
+
 
 _A = np.uint64(0x9E3779B97F4A7C15)
 _B = np.uint64(0xD6E8FEB86659FD93)
@@ -44,16 +53,21 @@ def shingles(tokens: Tokens, ngram: int) -> tuple[Hashes, Ints]:
 def token_hashes(tokens: Tokens) -> Hashes:
     """Return 64 bits for each token, of all texts one after the other: uint64, shape (tokens,)."""
     found = np.empty(tokens.first[-1], np.uint64)
-    _token_hashes(tokens.data, tokens.starts, tokens.first, tokens.ends, tokens.gap, found)
+    token_hashes_into(tokens.data, tokens.starts, tokens.first, tokens.ends, tokens.gap, found)
     return found
 
 
 def shingles_of(words: Hashes, first: Ints, ngram: int) -> tuple[Hashes, Ints]:
     """Do what `shingles` does from the hashes of tokens; `first`, shape (texts + 1,), says where each text's begin."""
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(np.diff(first) - ngram + 1, 0))])
+    starts = shingle_starts(first, ngram)
     hashes = np.empty(starts[-1], np.uint64)
-    _shingles(words, first, ngram, hashes, starts)
+    shingles_into(words, first, ngram, hashes, starts)
     return hashes, starts
+
+
+def shingle_starts(first: Ints, ngram: int) -> Ints:
+    """Return where each text's shingles begin, and where the last end, from where its tokens do."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.maximum(np.diff(first) - ngram + 1, 0))])
 
 
 def shingle_hash(shingle: Sequence[str]) -> int:
@@ -98,16 +112,16 @@ def signatures(
     `mix` is the finaliser of MurmurHash3: datasketch 2's scheme `affine32`.
     """
     found = np.full((len(starts) - 1, len(factors)), 0xFFFFFFFF, np.uint32)
-    _signatures(hashes, starts, factors, offsets, found)
+    signatures_into(hashes, starts, factors, offsets, found)
     return found
 
 
 @lru_cache(maxsize=4)
-def permutations(count: int, seed: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the odd factors and the offsets of the maps, uint32, in the order in which datasketch draws them."""
+def permutations(count: int, seed: int) -> Maps:
+    """Return maps as datasketch draws them."""
     draw = np.random.RandomState(seed)
     factors = draw.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    return factors, draw.randint(0, 1 << 32, count, dtype=np.uint32)
+    return Maps(factors, draw.randint(0, 1 << 32, count, dtype=np.uint32))
 
 
 @inlined
@@ -134,17 +148,23 @@ def _token(data: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     return _finish(state, size)
 
 
+# The next three are for compiled callers as well, which take some of the texts: then `starts`, `first` and `begins` do
+# not begin at 0, but the arrays of hashes do.
+
+
 @compiled
-def _token_hashes(data: NDArray[np.uint8], starts: Ints, first: Ints, ends: Ints, gap: int, found: Hashes) -> None:
+def token_hashes_into(data: NDArray[np.uint8], starts: Ints, first: Ints, ends: Ints, gap: int, found: Hashes) -> None:
+    """Do what `token_hashes` does."""
     for index in range(len(starts) - 1):
         begin = starts[index]
         for number in range(first[index], first[index + 1]):
-            found[number] = _token(data, begin, ends[number])
+            found[number - first[0]] = _token(data, begin, ends[number])
             begin = ends[number] + gap
 
 
 @compiled
-def _shingles(words: Hashes, first: Ints, ngram: int, hashes: Hashes, begins: Ints) -> None:
+def shingles_into(words: Hashes, first: Ints, ngram: int, hashes: Hashes, begins: Ints) -> None:
+    """Do what `shingles_of` does."""
     power = np.uint64(1)
     for _ in range(ngram):
         power *= _P
@@ -152,8 +172,8 @@ def _shingles(words: Hashes, first: Ints, ngram: int, hashes: Hashes, begins: In
         count = begins[index + 1] - begins[index]
         if count == 0:
             continue
-        own = words[first[index] : first[index + 1]]
-        out = hashes[begins[index] : begins[index + 1]]
+        own = words[first[index] - first[0] : first[index + 1] - first[0]]
+        out = hashes[begins[index] - begins[0] : begins[index + 1] - begins[0]]
         if ngram <= _SHORT:
             # By Horner's rule, all shingles at once: loops that the compiler turns into vector instructions.
             out[:] = own[:count]
@@ -180,17 +200,19 @@ def mix64(value: np.uint64) -> np.uint64:
 
 
 @compiled
-def _signatures(
+def signatures_into(
     hashes: Hashes, starts: Ints, factors: NDArray[np.uint32], offsets: NDArray[np.uint32], found: NDArray[np.uint32]
 ) -> None:
+    """Do what `signatures` does; `found` is all ones."""
     # Eight shingles for each load of a factor, an offset and a minimum. The last group repeats one, which a minimum
     # does not mind.
     v = np.empty(8, np.uint32)
     for index in range(len(starts) - 1):
         lowest = found[index]
-        for place in range(starts[index], starts[index + 1], 8):
+        own = hashes[starts[index] - starts[0] : starts[index + 1] - starts[0]]
+        for place in range(0, len(own), 8):
             for lane in range(8):
-                v[lane] = _mix32(np.uint32(hashes[min(place + lane, starts[index + 1] - 1)] & _LOW))
+                v[lane] = _mix32(np.uint32(own[min(place + lane, len(own) - 1)] & _LOW))
             a, b, c, d, e, f, g, h = v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]
             for number in range(len(factors)):
                 factor, offset = factors[number], offsets[number]

@@ -89,7 +89,7 @@ def encode(tokens: Tokens, hashes: Hashes, blank: Hashes, live: NDArray[np.bool_
     rest = np.empty(int(tokens.starts[-1]) + 16 * len(tokens), np.uint8)
     begins = np.zeros(len(tokens) + 1, np.int64)
     source = (tokens.data, tokens.starts, tokens.first, tokens.ends)
-    _encode(*source, tokens.gap, hashes, blank.view(np.uint8), live, dictionary, codes, rest, begins)
+    encode_into(*source, tokens.gap, hashes, blank.view(np.uint8), live, dictionary, codes, rest, begins)
     return Coded(codes, tokens.first, rest[: begins[-1]].copy(), begins)
 
 
@@ -110,7 +110,7 @@ def decode(coded: Coded, words: Words, texts: Ints) -> tuple[Tokens, Hashes]:
 
 
 @compiled
-def _encode(
+def encode_into(
     data: Bytes,
     starts: Ints,
     first: Ints,
@@ -124,44 +124,54 @@ def _encode(
     rest: Bytes,
     rest_starts: Ints,
 ) -> None:
-    slots = dictionary.slots
-    mask = np.uint64(len(slots) - 1)
-    used = 0
+    """Do what `encode` does, for some of the texts: `hashes` begins with the first of them."""
+    used = rest_starts[0]
     for index in range(len(starts) - 1):
-        begin = starts[index]
         if live[index] and first[index] == first[index + 1]:
             rest[used : used + 16] = blank[index]
             used += 16
-        for number in range(first[index], first[index + 1]):
-            slot = hashes[number] >> _SHIFT
-            word = hashes[number] << _16
-            while slots[slot] != 0 and (slots[slot] ^ word) > _NUMBER:
-                slot = (slot + _1) & mask
-            code = np.uint16(slots[slot] & _NUMBER)
-            if code == 0:
-                code = _add(dictionary, slot, word, data[begin : ends[number]])
-            if code == 0:
+        # Nearly all words are in the slot that their hash names, so all are looked up there first, without a branch.
+        found = codes[first[index] : first[index + 1]]
+        _look_up(hashes[first[index] - first[0] : first[index + 1] - first[0]], dictionary.slots, found)
+        for place in range(len(found)):
+            if found[place]:
+                continue
+            number = first[index] + place
+            begin = ends[number - 1] + gap if place else starts[index]
+            found[place] = _number(dictionary, hashes[number - first[0]], data[begin : ends[number]])
+            if not found[place]:
                 if used > rest_starts[index]:
                     rest[used] = 32
                     used += 1
                 rest[used : used + ends[number] - begin] = data[begin : ends[number]]
                 used += ends[number] - begin
-            codes[number] = code
-            begin = ends[number] + gap
         rest_starts[index + 1] = used
 
 
 @compiled
-def _add(dictionary: Dictionary, slot: np.uint64, word: np.uint64, token: Bytes) -> np.uint16:
-    """Give a word its number; 0 where the word is too long or the dictionary full."""
+def _look_up(hashes: Hashes, slots: Hashes, codes: Codes) -> None:
+    for place in range(len(hashes)):
+        entry = slots[hashes[place] >> _SHIFT]
+        here = (entry ^ (hashes[place] << _16)) <= _NUMBER
+        codes[place] = np.uint16(entry & _NUMBER) if here else np.uint16(0)
+
+
+@compiled
+def _number(dictionary: Dictionary, word: np.uint64, token: Bytes) -> np.uint16:
+    """Return the number of a word, a new one where it has none yet; 0 where it is too long or the dictionary full."""
+    slots = dictionary.slots
+    slot = word >> _SHIFT
+    word <<= _16
+    while slots[slot] != 0 and (slots[slot] ^ word) > _NUMBER:
+        slot = (slot + _1) & np.uint64(len(slots) - 1)
     size = dictionary.size[0]
-    if size == MOST_WORDS or len(token) > LONGEST:
-        return np.uint16(0)
+    if slots[slot] != 0 or size == MOST_WORDS or len(token) > LONGEST:
+        return np.uint16(slots[slot] & _NUMBER)
     size += 1
     end = dictionary.ends[size - 1]
     dictionary.data[end : end + len(token)] = token
     dictionary.ends[size] = end + len(token)
-    dictionary.slots[slot] = word | np.uint64(size)
+    slots[slot] = word | np.uint64(size)
     dictionary.size[0] = size
     return np.uint16(size)
 

@@ -16,12 +16,12 @@ from infinity_mm.dedup.kernels.hashing import (
     permutations,
     sha1_shingles,
     shingles,
-    shingles_of,
     signatures,
     token_hashes,
 )
 from infinity_mm.dedup.kernels.normal import Tokens, characters_as_tokens, tokenise
 from infinity_mm.dedup.kernels.sets import sorted_sets
+from infinity_mm.dedup.kernels.signing import sign_and_encode
 from infinity_mm.dedup.kernels.words import Coded, Dictionary, encode
 from infinity_mm.dedup.text.params import TextParams
 from infinity_mm.dedup.text.spill import valid
@@ -58,17 +58,21 @@ class Sets:
 def sign(texts: pa.Array, params: TextParams, dictionary: Dictionary) -> Signed:
     """Return keys, sketches and codes of a batch of texts, string or large_string; adds to the dictionary."""
     tokens = tokenise(texts)
-    words = token_hashes(tokens)
-    hashes, starts = _shingles(tokens, params, words)
-    banding = params.banding()
-    found = signatures(hashes, starts, *permutations(banding.minima, params.seed))
     live = valid(texts)
     blank = written_digests(texts, tokens)
+    banding = params.banding()
+    maps = permutations(banding.minima, params.seed)
+    if params.shingle == "word" and params.hash == "poly":
+        found, starts, coded = sign_and_encode(tokens, params.ngram, maps, blank, live, dictionary)
+    else:
+        hashes, starts = _shingles(tokens, params)
+        found = signatures(hashes, starts, *maps)
+        coded = encode(tokens, token_hashes(tokens), blank, live, dictionary)
     whole = np.zeros(len(texts), np.uint64)
     if (live & (np.diff(starts) == 0)).any():
         whole = _digests(tokens, blank)[:, 0].copy()
     names, rows = keys.entries(found, starts, whole, live, banding.bands, banding.rows)
-    return Signed(names, rows, keys.sketches(found), len(hashes), encode(tokens, words, blank, live, dictionary))
+    return Signed(names, rows, keys.sketches(found), int(starts[-1]), coded)
 
 
 def shingle_sets(tokens: Tokens, blank: Hashes, params: TextParams) -> Sets:
@@ -98,12 +102,6 @@ def _digests(tokens: Tokens, blank: Hashes) -> Hashes:
     return found
 
 
-def _shingles(tokens: Tokens, params: TextParams, words: Hashes | None = None) -> tuple[Hashes, Ints]:
-    """Return the shingles; `words` are the hashes of the tokens where they are known."""
-    if params.shingle == "char":
-        tokens, words = characters_as_tokens(tokens), None
-    if params.hash == "sha1":
-        return sha1_shingles(tokens, params.ngram)
-    if words is None:
-        return shingles(tokens, params.ngram)
-    return shingles_of(words, tokens.first, params.ngram)
+def _shingles(tokens: Tokens, params: TextParams) -> tuple[Hashes, Ints]:
+    pieces = tokens if params.shingle == "word" else characters_as_tokens(tokens)
+    return (shingles if params.hash == "poly" else sha1_shingles)(pieces, params.ngram)
