@@ -20,8 +20,11 @@ from infinity_mm.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from infinity_mm.fs import Location
     from infinity_mm.licenses import LicensePolicy
-    from infinity_mm.manifest import SynthesisReport
+    from infinity_mm.manifest import Manifest, SynthesisReport
+    from infinity_mm.pipeline.run import RunOptions
+    from infinity_mm.pipeline.synthesis import Subset
     from infinity_mm.recipe import Recipe
     from infinity_mm.synth.params import SynthParams
 
@@ -81,8 +84,6 @@ def synth(
     is not one call. With --only, other types end as `type_not_asked_for` until the next `synth` or `run`.
     """
     from infinity_mm.fs import Location
-    from infinity_mm.pipeline.changes import changes
-    from infinity_mm.pipeline.estimate import estimate as make_estimate
     from infinity_mm.pipeline.run import RunOptions, run
     from infinity_mm.pipeline.synthesis import Subset
     from infinity_mm.recipe import load_recipe
@@ -91,24 +92,41 @@ def synth(
     folder, options = Location.of(work), RunOptions(address, workers)
     subset = Subset(_leaves(only, params), known_pictures=changed)
     told: dict[str, Any] = {}
-    if changed:
-        found = changes(folder, params)
-        for line in found.lines():
-            click.echo(line, err=as_json)
-        told["changes"] = found.model_dump()
-        if found.nothing:
-            if as_json:
-                print_json(told)
-            return
-    if estimate:
-        predicted = make_estimate(loaded, folder, options, subset)
-        if as_json:
-            print_json(told | {"estimate": predicted.model_dump()})
-        else:
-            for line in predicted.lines():
-                click.echo(line)
+    if changed and _tell_changes(folder, params, told, as_json):
         return
-    manifest = run(loaded, folder, options, exports=(), subset=subset)
+    if estimate:
+        _tell_estimate(loaded, folder, options, subset, told, as_json)
+        return
+    _tell_outcome(run(loaded, folder, options, exports=(), subset=subset), told, as_json)
+
+
+def _tell_changes(folder: Location, params: SynthParams, told: dict[str, Any], as_json: bool) -> bool:
+    """Say what changed prompts and models touch, and note it in `told`; True where that is nothing."""
+    from infinity_mm.pipeline.changes import changes
+
+    found = changes(folder, params)
+    for line in found.lines():
+        click.echo(line, err=as_json)
+    told["changes"] = found.model_dump()
+    if found.nothing and as_json:
+        print_json(told)
+    return found.nothing
+
+
+def _tell_estimate(
+    recipe: Recipe, folder: Location, options: RunOptions, subset: Subset, told: dict[str, Any], as_json: bool
+) -> None:
+    from infinity_mm.pipeline.estimate import estimate
+
+    predicted = estimate(recipe, folder, options, subset)
+    if as_json:
+        print_json(told | {"estimate": predicted.model_dump()})
+        return
+    for line in predicted.lines():
+        click.echo(line)
+
+
+def _tell_outcome(manifest: Manifest, told: dict[str, Any], as_json: bool) -> None:
     report, books = manifest.synthesis, manifest.books["synthetic"]
     if as_json or report is None:
         print_json(told | {"synthesis": None if report is None else report.model_dump(), "books": books.model_dump()})
