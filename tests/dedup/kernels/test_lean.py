@@ -9,7 +9,7 @@ from infinity_mm.dedup.kernels.lean import run_lean
 run_lean()
 run_lean()
 assert gc.get_threshold()[0] > 700 and gc.isenabled()
-assert "scipy" not in sys.modules and "numba" in sys.modules
+assert "scipy.linalg" not in sys.modules and "numba" in sys.modules
 import numpy as np, scipy.linalg.cython_blas
 from infinity_mm.dedup.kernels.hashing import permutations, signatures
 found = signatures(np.arange(4, dtype=np.uint64), np.array([0, 4]), *permutations(16, 1))
