@@ -25,9 +25,13 @@ chains of similar texts are not followed. Of two duplicates the one with the low
 the smaller id. Texts are compared without case, punctuation and markup of pictures; those shorter than
 a shingle must be equal.
 
+Where one kept text would stand for more than --max-cluster removed ones the job stops before it writes anything, and
+shows some of them: texts made from one template are similar though their values differ. Run it again with another
+limit and it goes on from there.
+
 The result does not depend on the order of rows or files, on --workers or --memory, nor on interruptions: run a
-stopped command again and it goes on. Intermediate files take about 0.3 GB per million texts, more where most texts
-have relatives, and are removed at the end.
+stopped command again and it goes on. Intermediate files take about 0.8 GB per million texts of 225 words, and
+are removed at the end.
 """
 
 
@@ -49,6 +53,8 @@ def dedup() -> None:
 @click.option("--hash", "scheme", type=click.Choice(["poly", "sha1"]), default="poly", show_default=True,
               help="Hash of a shingle; sha1 is datasketch's and ten times slower.")  # fmt: skip
 @click.option("--priority-column", metavar="P", help="Column of integers; of duplicates, the lowest is kept.")
+@click.option("--max-cluster", type=click.IntRange(min=1), default=1_000, show_default=True, metavar="N",
+              help="Removed texts that one kept text may stand for.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Seed of the permutations, as datasketch's.")
 @click.option("--memory", default="1GiB", callback=size_option, metavar="SIZE", show_default=True,
               help="Memory for what grows with the input.")  # fmt: skip
@@ -68,6 +74,7 @@ def text(
     recall: float,
     scheme: Literal["poly", "sha1"],
     priority_column: str | None,
+    max_cluster: int,
     seed: int,
     memory: int,
     workers: int | None,
@@ -101,6 +108,7 @@ def text(
         memory=memory,
         workers=workers or os.cpu_count() or 1,
         resume=resume,
+        max_cluster=max_cluster,
     )
     summary = run(request, params, Reporter())
     if as_json:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from infinity_mm.dedup.text.clusters import largest_clusters, refuse_clusters
 from infinity_mm.dedup.text.decide import parts_of, settle_part
 from infinity_mm.dedup.text.identity import check_ids
 from infinity_mm.dedup.text.inputs import Columns
@@ -26,9 +27,6 @@ from infinity_mm.lock import exclusive
 from infinity_mm.progress import Reporter
 
 T = TypeVar("T")
-
-#: Clusters that the summary names.
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,15 @@ class Request:
     memory: int = 1 << 30
     workers: int = 1
     resume: bool = True
+    #: The job stops before it writes results where one text would stand for more removed ones than this.
+    max_cluster: int = 1_000
 
 
 def run(request: Request, params: TextParams, reporter: Reporter) -> dict[str, Any]:
     """Do the job, write ``removed.parquet`` and ``summary.json``, and return the summary.
 
-    Raises `UsageError` where input or folders are not as asked for, `JobError` for what is found later.
+    Raises `UsageError` where input or folders are not as asked for, `JobError` for what is found later: ids that are
+    not unique, a cluster above its limit.
     """
     spill = request.spill or request.out / ".spill"
     if not spill.is_local:
@@ -58,9 +59,9 @@ def run(request: Request, params: TextParams, reporter: Reporter) -> dict[str, A
     plan = make_plan(request.pattern, request.columns, params, spill, request.memory)
     with exclusive(spill):
         if not request.resume:
-            plan.spill.folder.delete_dir()
+            plan.spill.discard()
         _sweep(spill, plan)
-        summary = deduplicate(plan, request.out, request.workers, reporter)
+        summary = deduplicate(plan, request.out, request.workers, reporter, request.max_cluster)
     if request.spill is None:
         spill.delete_dir()
     return summary
@@ -69,7 +70,8 @@ def run(request: Request, params: TextParams, reporter: Reporter) -> dict[str, A
 def _sweep(spill: Location, plan: Plan) -> None:
     """Remove what runs on another input or with other parameters left behind, and half-written files."""
     for name in spill.folders():
-        if len(name) == len(plan.fingerprint) and name != plan.fingerprint:
+        other = name.removeprefix(ASIDE)
+        if len(other) == len(plan.fingerprint) and name != plan.fingerprint:
             (spill / name).delete_dir()
     folder = plan.spill.folder
     for name in folder.files(recursive=True):
@@ -77,7 +79,9 @@ def _sweep(spill: Location, plan: Plan) -> None:
             (folder / name).delete()
 
 
-def deduplicate(plan: Plan, out: Location, workers: int, reporter: Reporter) -> dict[str, Any]:
+def deduplicate(
+    plan: Plan, out: Location, workers: int, reporter: Reporter, max_cluster: int = 1_000
+) -> dict[str, Any]:
     """Take all steps that are not done yet, write the results to `out`, and remove what was spilled.
 
     The result does not depend on `workers`, nor on the order of rows or files, nor on how often the job was stopped.
@@ -89,8 +93,8 @@ def deduplicate(plan: Plan, out: Location, workers: int, reporter: Reporter) -> 
     steps.run("group", "groups", range(plan.partitions), group_partition)
     steps.run("unite", "components", [None], lambda plan, _: unite(plan))
     steps.run("settle", "removed", range(parts_of(plan)), settle_part)
-    summary = _write(plan, out)
-    plan.spill.folder.delete_dir()
+    summary = _write(plan, out, max_cluster)
+    plan.spill.discard()
     return summary
 
 
@@ -116,31 +120,23 @@ class _Steps:
             pool.shutdown(cancel_futures=True)
 
 
-def _write(plan: Plan, out: Location) -> dict[str, Any]:
+def _write(plan: Plan, out: Location, max_cluster: int) -> dict[str, Any]:
     tables = [reading(plan.spill.at("removed", part)).read_all() for part in range(parts_of(plan))]
-    removed = pa.concat_tables(tables).replace_schema_metadata(None).select(["id", "winner", "similarity"])
+    removed = pa.concat_tables(tables).replace_schema_metadata(None)
     removed = removed.take(pc.sort_indices(removed, sort_keys=[("id", "ascending")]))
-    summary = _summary(plan, removed)
+    refuse_clusters(plan, removed, max_cluster)
+    removed = removed.select(["id", "winner", "similarity"])
+    summary = _summary(plan, removed, max_cluster)
     with (out / "removed.parquet").write_whole() as stream:
         pq.write_table(removed, stream, compression="zstd")
     (out / "summary.json").write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return summary
 
 
-def largest_clusters(removed: pa.Table) -> list[dict[str, Any]]:
-    """Return the winners of most rows and how many, the larger first, then the smaller id; at most `SHOWN`."""
-    counts = pc.value_counts(removed.column("winner"))
-    table = pa.table([counts.field("values"), counts.field("counts")], names=["winner", "removed"])
-    order = pc.sort_indices(table, sort_keys=[("removed", "descending"), ("winner", "ascending")])
-    found: list[dict[str, Any]] = table.take(order.slice(0, SHOWN)).to_pylist()
-    return found
-
-
-def _summary(plan: Plan, removed: pa.Table) -> dict[str, Any]:
+def _summary(plan: Plan, removed: pa.Table, max_cluster: int) -> dict[str, Any]:
     components = plan.spill.at("components", 0)
     nulls = sum(notes_of(plan.spill.at("words", unit.number))["nulls"] for unit in plan.units)
     banding = plan.params.banding()
-    clusters = largest_clusters(removed)
     equal = int((numbers(removed, "similarity") == 1.0).sum())
     return {
         "rows": plan.rows,
@@ -150,7 +146,8 @@ def _summary(plan: Plan, removed: pa.Table) -> dict[str, Any]:
         "kept": plan.rows - len(removed),
         "candidates": notes_of(components)["candidates"],
         "in_components": len(reading(components).read_all()),
-        "largest_clusters": clusters,
+        "largest_clusters": largest_clusters(removed),
+        "max_cluster": max_cluster,
         "parameters": plan.params.model_dump(mode="json"),
         "bands": banding.bands,
         "rows_per_band": banding.rows,

@@ -6,6 +6,7 @@ partition `i % P`. Files are written aside and renamed: one that is there is who
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infinity_mm.errors import StoreError
-from infinity_mm.fs import Location
+from infinity_mm.fs import ASIDE, Location
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,15 @@ class Spill:
         """Return the numbers below `count` of which there is no file yet."""
         there = set((self.folder / kind).files())
         return [number for number in range(count) if self.at(kind, number).name not in there]
+
+    def discard(self) -> None:
+        """Delete everything; a run that is killed meanwhile leaves nothing that the next one would take for whole."""
+        if self.folder.is_dir():
+            path = self.folder.path
+            aside = os.path.join(os.path.dirname(path), ASIDE + os.path.basename(path))
+            Location.of(aside).delete_dir()
+            os.rename(path, aside)
+            Location.of(aside).delete_dir()
 
 
 @contextmanager
