@@ -21,8 +21,6 @@ from tests.stored import Asked, Here, Stored, deduplicate, under_ray
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 KILLS = 20
-#: Tasks that the pass has, about.
-TASKS = 100
 SIZES = Sizes(batch_rows=1, entries=2_500, unit_bytes=20_000)
 
 
@@ -44,11 +42,6 @@ def workers_at_it() -> list[int]:
     return [pid for pid, line in processes(os.getpid()).items() if line.startswith("ray::dedup")]
 
 
-def soon(dice: random.Random, done: int, killed: int) -> int:
-    """Return how many tasks shall be done when the next kill comes, such that the others come before the end."""
-    return done + dice.randrange(max(1, (TASKS - done) // max(1, KILLS - killed)) + 1)
-
-
 def kill(driver: multiprocessing.Process, dice: random.Random) -> bool:
     """Kill the driver or a worker; returns whether there was one to kill."""
     victims = [driver.pid] if dice.random() < 0.2 else workers_at_it()
@@ -61,40 +54,50 @@ def kill(driver: multiprocessing.Process, dice: random.Random) -> bool:
     return True
 
 
-@pytest.mark.timeout(600)
-def test_killed_at_twenty_random_moments_the_same_call_finishes_with_the_same_bytes(tmp_path):
-    dice = random.Random(17)
-    stored = Stored.of(Store(Location.of(tmp_path)), split(dice, made_of(dice, 300), 4, 6))
-    params = DedupParams(**FREE)
-    asked = Asked(stored.store, tuple(stored.tables), stored.priorities(), stored.leaks, params, SIZES)
-    processes_of = multiprocessing.get_context("forkserver")
-    processes_of.set_forkserver_preload(["tests.stored"])
+def run_killed(asked: Asked, work: Path, dice: random.Random, kills: int) -> int:
+    """Call again and again until the pass is through, and kill up to `kills` times; returns how often it was."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.stored"])
     seen: dict[tuple[str, ...], list[int]] = {}
-    killed = runs = 0
+    killed = 0
     while True:
-        runs += 1
-        driver = processes_of.Process(target=under_ray, args=(asked,))
+        driver = context.Process(target=under_ray, args=(asked,))
         driver.start()
-        following = soon(dice, len(seen), killed)
+        # A kill comes after up to so many more tasks, then at any time within the next ones.
+        following = len(seen) + dice.randrange(5)
         while driver.is_alive():
-            done = finished(tmp_path)
-            if killed < KILLS and len(done) >= following:
-                time.sleep(dice.random() * 0.1)
-                killed += kill(driver, dice)
-                following = soon(dice, len(done), killed)
+            done = finished(work)
+            if killed < kills and len(done) >= following:
+                time.sleep(dice.random() * 0.03)
+                if kill(driver, dice):
+                    killed += 1
+                    following = len(done) + dice.randrange(5)
             for outputs, times in done.items():
                 assert seen.setdefault(outputs, times) == times, f"{outputs} was made again"
             time.sleep(0.005)
         driver.join()
         if driver.exitcode == 0:
             break
-        assert runs < 2 * KILLS
         while workers_at_it():  # what a dead driver's worker finishes now, the next run would not know of
             time.sleep(0.01)
-    print(f"{killed} kills, {runs} runs")
-    assert killed >= KILLS
-    last = finished(tmp_path)
+    last = finished(work)
     assert all(last.get(outputs, times) == times for outputs, times in seen.items())
-    here = Here()
-    assert stored.bytes_of(deduplicate(asked, here)) == stored.expected(params)
-    assert not here.made
+    return killed
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_twenty_random_moments_the_same_call_finishes_with_the_same_bytes(tmp_path):
+    dice = random.Random(17)
+    tables = split(dice, made_of(dice, 300), 4, 6)
+    params = DedupParams(**FREE)
+    killed = folders = 0
+    while killed < KILLS:  # a quick machine is through before all of them
+        folders += 1
+        work = tmp_path / str(folders)
+        stored = Stored.of(Store(Location.of(work)), tables)
+        asked = Asked(stored.store, tuple(stored.tables), stored.priorities(), stored.leaks, params, SIZES)
+        killed += run_killed(asked, work, dice, KILLS - killed)
+        here = Here()
+        assert stored.bytes_of(deduplicate(asked, here)) == stored.expected(params)
+        assert not here.made
+    print(f"{killed} kills in {folders} folders")
