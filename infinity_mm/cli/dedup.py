@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from infinity_mm.cli.dedup_images import images, pairs
 from infinity_mm.cli.options import console, json_option, print_json
 from infinity_mm.cli.sizes import size_option
+
+if TYPE_CHECKING:
+    from infinity_mm.fs import Location
 
 TEXT_HELP = """Find near-duplicate texts in Parquet files, and say of each which kept row it duplicates.
 
@@ -83,18 +86,11 @@ def text(
     as_json: bool,
 ) -> None:
     """Run the command; `TEXT_HELP` says what it does."""
-    from infinity_mm.dedup.kernels.cache import keep_code_in
-    from infinity_mm.dedup.kernels.lean import run_lean
-
-    run_lean()
-    from infinity_mm.fs import Location
-
-    target = Location.of(out)
-    if target.is_local:
-        keep_code_in(f"{target.path}/.compiled")
+    target = _prepared(out)
     from infinity_mm.dedup.text.inputs import Columns
     from infinity_mm.dedup.text.job import Request, run
     from infinity_mm.dedup.text.params import NGRAMS, parse_params
+    from infinity_mm.fs import Location
     from infinity_mm.progress import Reporter
 
     values: dict[str, object] = {"threshold": threshold, "permutations": permutations, "recall": recall, "seed": seed}
@@ -115,6 +111,20 @@ def text(
         print_json(summary)
         return
     _print(summary, f"{target}/removed.parquet")
+
+
+def _prepared(out: str) -> Location:
+    """Return the place of the results; what is set here must be set before arrays and kernels are imported."""
+    from infinity_mm.dedup.kernels.cache import keep_code_in
+    from infinity_mm.dedup.kernels.lean import run_lean
+
+    run_lean()
+    from infinity_mm.fs import Location
+
+    target = Location.of(out)
+    if target.is_local:
+        keep_code_in(f"{target.path}/.compiled")
+    return target
 
 
 def _print(summary: dict[str, Any], path: str) -> None:
