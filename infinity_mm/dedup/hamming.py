@@ -55,37 +55,60 @@ class NearHashes:
 
 def near_hashes(hashes: NDArray[np.uint64], radius: int) -> NearHashes:
     """Group equal hashes and find all pairs of groups within `radius` bits."""
-    values, group = np.unique(hashes, return_inverse=True)
-    return NearHashes(values, group.astype(np.int64), near_pairs(values, radius))
+    values, group = groups_of(hashes)
+    return NearHashes(values, group, near_pairs(values, radius))
+
+
+def groups_of(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Ints]:
+    """Return the distinct hashes, ascending, and for each given one its place among them, int64."""
+    order = np.argsort(hashes)
+    ordered = hashes[order]
+    new = np.concatenate([np.ones(min(1, len(ordered)), bool), ordered[1:] != ordered[:-1]])
+    group = np.empty(len(hashes), np.int64)
+    group[order] = np.cumsum(new) - 1
+    return ordered[new], group
+
+
+def near_blocks(hashes: NDArray[np.uint64], radius: int) -> Iterator[NDArray[np.int32]]:
+    """Yield all pairs (i < j) of distinct hashes within `radius` bits, each once: int32 of shape (pairs, 2).
+
+    A block has a million pairs at most, and comes in no particular order: hashes as pictures have them, ten million in
+    families of near copies, have pairs by the hundred million, which nobody should hold. Memory is a block, a copy of
+    `hashes`, which are fewer than 2^31, and some tens of MB.
+    """
+    if not radius:
+        return
+    bands = plan(len(hashes), radius)
+    yield from all_pairs(hashes, radius) if bands is None else _banded(hashes, radius, bands)
 
 
 def near_pairs(hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int32]:
-    """Return all pairs (i < j), int32 of shape (pairs, 2), sorted, of distinct hashes within `radius` bits.
-
-    `hashes` must be distinct (see `near_hashes`) and fewer than 2^31. Memory is 16 bytes a pair and some tens of MB.
-    """
-    bands = plan(len(hashes), radius) if radius else ()
-    parts = all_pairs(hashes, radius) if bands is None else _banded(hashes, radius, bands)
+    """Return what `near_blocks` yields, sorted and at once. Memory is 16 bytes a pair beside that of a block."""
     # One word per pair, for at tens of millions of pairs their copies would be what memory holds most of.
-    keys = np.concatenate([np.empty(0, "<i8"), *(part[:, 0].astype("<i8") << 32 | part[:, 1] for part in parts)])
+    parts = (part[:, 0].astype("<i8") << 32 | part[:, 1] for part in near_blocks(hashes, radius))
+    keys = np.concatenate([np.empty(0, "<i8"), *parts])
     keys.sort()
     pairs: NDArray[np.int32] = keys.view("<i4").reshape(-1, 2)[:, ::-1]
     return pairs
 
 
-def near_between(queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:
-    """Return all (place in `queries`, place in `hashes`) within `radius` bits: int64 of shape (pairs, 2), sorted.
+def between_blocks(queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius: int) -> Iterator[NDArray[np.int32]]:
+    """Yield all (place in `queries`, place in `hashes`) within `radius` bits, each once: int32 of shape (pairs, 2).
 
-    Exact, for sets of any two sizes. Memory is that of the result, a copy of `hashes` and some tens of MB.
+    Exact, for sets of any two sizes, which may hold a hash several times. Blocks and memory are as of `near_blocks`.
     """
     bands = plan_between(len(queries), len(hashes), radius)
-    parts = [np.empty((0, 2), np.int32)]
     if bands is None:
-        parts += all_matches(queries, hashes, radius)
-    else:
-        for number, band in enumerate(bands):
-            earlier = _edges(bands[:number])
-            parts += matches_in_band(queries, hashes, radius, band.low, band.width, band.reach, earlier)
+        yield from all_matches(queries, hashes, radius)
+        return
+    for number, band in enumerate(bands):
+        earlier = _edges(bands[:number])
+        yield from matches_in_band(queries, hashes, radius, band.low, band.width, band.reach, earlier)
+
+
+def near_between(queries: NDArray[np.uint64], hashes: NDArray[np.uint64], radius: int) -> NDArray[np.int64]:
+    """Return what `between_blocks` yields, sorted and at once: int64 of shape (pairs, 2)."""
+    parts = [np.empty((0, 2), np.int32), *between_blocks(queries, hashes, radius)]
     pairs: NDArray[np.int64] = np.concatenate(parts).astype(np.int64)
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     found: NDArray[np.int64] = pairs[order]

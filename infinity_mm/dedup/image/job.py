@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from infinity_mm.dedup.image.facts import PictureFacts, picture_facts
 from infinity_mm.dedup.image.inputs import Columns, Unit, find_units, read_unit
 from infinity_mm.dedup.image.params import ImageParams
+from infinity_mm.dedup.image.survivors import Field, survivors
 from infinity_mm.dedup.pictures import pictures_of, same_pictures
-from infinity_mm.dedup.proposals import picture_buckets
 from infinity_mm.dedup.ragged import Ints
-from infinity_mm.dedup.settle import Agreement, settle
+from infinity_mm.dedup.settle import Agreement
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
@@ -158,15 +158,14 @@ def find_same(table: pa.Table, params: ImageParams) -> pa.Table:
     wrapped["category"] = pc.if_else(table.column("rendered"), RENDERED, "general")
     dedup = params.as_dedup()
     pictures = pictures_of(pa.table(wrapped), dedup)
-    count = len(table)
-    everything = np.arange(count, dtype=np.int64)
-    buckets = picture_buckets(pictures, np.zeros(count, np.int64), everything, dedup)
+    able = (pictures.telling() >= 0) & ~pictures.exact_only
+    field = Field(pictures.phash, able, pictures.all_pixels, params.radius)
 
     def compare(earlier: Ints, later: Ints) -> Agreement:
         same, hamming = same_pictures(pictures, earlier, later, dedup)
         return Agreement(same, np.full(len(same), np.nan), hamming)
 
-    losses = settle(count, buckets, compare)
+    losses = survivors(field, compare)
     ids = table.column("id")
     found = pa.table(
         [ids.take(pa.array(losses.loser)), ids.take(pa.array(losses.winner)), pa.array(losses.how.hamming)],
