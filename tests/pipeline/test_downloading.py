@@ -221,7 +221,7 @@ def test_a_killed_download_goes_on_with_the_rest(web, write_rows, tmp_path):
     started.wait(timeout=30)
     store = Store(Location.of(work))
     stored = {u for shard in clean_up(store) for u in store.read(f"{shard}.parquet").column("url").to_pylist()}
-    assert 15 <= len(stored) < 42
+    assert 0 < len(stored) < 42
     asked(web)
     manifest = do(recipe, work)
     rest = asked(web)

@@ -21,6 +21,8 @@ from tests.stored import Asked, Here, Stored, deduplicate, under_ray
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 KILLS = 20
+#: Nanoseconds. A worker that dies just after its last write could not say so, and its task is given to another one.
+UNSAID = 1_000_000_000
 SIZES = Sizes(batch_rows=1, entries=2_500, unit_bytes=20_000)
 
 
@@ -59,7 +61,7 @@ def run_killed(asked: Asked, work: Path, dice: random.Random, kills: int) -> int
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.stored"])
     seen: dict[tuple[str, ...], list[int]] = {}
-    killed = 0
+    moments: list[int] = []
     while True:
         driver = context.Process(target=under_ray, args=(asked,))
         driver.start()
@@ -67,13 +69,16 @@ def run_killed(asked: Asked, work: Path, dice: random.Random, kills: int) -> int
         following = len(seen) + dice.randrange(5)
         while driver.is_alive():
             done = finished(work)
-            if killed < kills and len(done) >= following:
+            if len(moments) < kills and len(done) >= following:
                 time.sleep(dice.random() * 0.03)
                 if kill(driver, dice):
-                    killed += 1
+                    moments.append(time.time_ns())
                     following = len(done) + dice.randrange(5)
             for outputs, times in done.items():
-                assert seen.setdefault(outputs, times) == times, f"{outputs} was made again"
+                first = seen.setdefault(outputs, times)
+                unsaid = any(abs(moment - max(first)) < UNSAID for moment in moments)
+                assert first == times or unsaid, f"{outputs} was made again"
+                seen[outputs] = times
             time.sleep(0.005)
         driver.join()
         if driver.exitcode == 0:
@@ -82,7 +87,7 @@ def run_killed(asked: Asked, work: Path, dice: random.Random, kills: int) -> int
             time.sleep(0.01)
     last = finished(work)
     assert all(last.get(outputs, times) == times for outputs, times in seen.items())
-    return killed
+    return len(moments)
 
 
 @pytest.mark.timeout(600)
