@@ -1,9 +1,10 @@
-"""`make bench`: signatures against datasketch, pHash against imagehash, Hamming pairs; downloads; ingestion; dedup.
+"""`make bench`: signatures, texts, pictures and their pairs, downloads, ingestion, and deduplication under Ray.
 
-Prints CPU seconds (user and system) and rates. The machine's load shows in the figures: compare lines of one run, not
-runs. Downloads are compared with img2dataset where `--rival-python` names an environment that has it; see
-`benchmarks.download`, `benchmarks.ingest` and `benchmarks.dedup_pipeline` for what is measured there. All of it takes
-about 25 minutes and 5 GB of temporary files; `--only small download` takes one.
+Prints CPU seconds (user and system), ratios and rates. The machine's load shows in the figures: compare lines of one
+run, not runs. Rivals have environments of their own: `--rival-python` names one with img2dataset, `--text-python` one
+with daft, datasketch or rensa; without them only this project is measured, and imagehash, datasketch and numpy in this
+process. `benchmarks.download`, `.ingest`, `.dedup_text`, `.dedup_images` and `.dedup_pipeline` say what is measured
+there. All of it takes about 35 minutes and 7 GB of temporary files; `--only small download` takes one minute.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dedup_pipeline, download, ingest
+from benchmarks import dedup_images, dedup_pipeline, dedup_text, download, ingest
 from benchmarks.photographs import photographs
 from infinity_mm.dedup.hamming import near_pairs
 from infinity_mm.dedup.kernels.hashing import permutations, sha1_shingles, shingles, signatures
 from infinity_mm.dedup.kernels.normal import tokenise
 from infinity_mm.images import ImageLimits, measure_image
 
-PARTS = ("small", "download", "ingest", "dedup")
+PARTS = ("small", "text", "images", "download", "ingest", "dedup")
 
 
 def cpu(function: Callable[[], object]) -> float:
@@ -109,12 +110,31 @@ def main() -> None:
     parser.add_argument("--hashes", type=int, default=100_000)
     parser.add_argument("--urls", type=int, default=5_000, help="to be downloaded from loopback")
     parser.add_argument("--rival-python", help="interpreter of an environment with img2dataset")
+    parser.add_argument(
+        "--texts", type=int, nargs="+", default=[100_000, 1_000_000], help="documents of about 225 words"
+    )
+    parser.add_argument("--text-python", help="interpreter of an environment with daft, datasketch or rensa")
+    parser.add_argument("--rivals", nargs="*", default=["daft"], choices=dedup_text.RIVALS, help="of those, for texts")
+    parser.add_argument(
+        "--phashes", type=int, nargs="+", default=[100_000, 1_000_000], help="to be joined within 8 bits"
+    )
     parser.add_argument("--ingested", type=int, default=3_000, help="pictures of the ingested source")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the sizes of the large files: 1.5 and 2 GB")
     parser.add_argument("--records", type=int, default=100_000, help="of the deduplication stage; its bar is for 1M")
     given = parser.parse_args()
     if "small" in given.only:
         bench_small(given.documents, given.pictures, given.hashes)
+    if "text" in given.only:
+        for count in given.texts:
+            with tempfile.TemporaryDirectory() as folder:
+                dedup_text.compare(count, given.text_python, given.rivals, Path(folder), None)
+    if "images" in given.only:
+        for table in (
+            dedup_images.bench_pairs(given.phashes, max(given.phashes)),
+            dedup_images.bench_hashing(60),
+            dedup_images.bench_recall(60),
+        ):
+            Console().print(table)
     if "download" in given.only:
         with tempfile.TemporaryDirectory() as folder:
             download.compare(given.urls, given.rival_python, Path(folder))
