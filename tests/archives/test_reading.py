@@ -135,6 +135,7 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
         (tar_of(PICTURES)[:20_000] + b"\1" * 30_000, "it is no tar, or damaged, from byte"),
         (tar_of(PICTURES)[:5_000], "in the middle of a member"),
     ],
+    ids=["html", "empty", "packed html", "cut", "no gzip", "damaged", "cut in a member"],
 )
 def test_what_is_no_archive_or_not_whole_says_so(tmp_path, data, words):
     archive = indexed(*write(tmp_path, data, "a.tar.gz"))
