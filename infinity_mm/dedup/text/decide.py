@@ -17,6 +17,7 @@ from infinity_mm.dedup.kernels.hashing import Hashes, Ints
 from infinity_mm.dedup.kernels.sets import Rows, Rule, place_sets
 from infinity_mm.dedup.kernels.settle import settle
 from infinity_mm.dedup.kernels.words import Coded, Words, decode
+from infinity_mm.dedup.text.inputs import Unit
 from infinity_mm.dedup.text.meet import SKETCHES
 from infinity_mm.dedup.text.plan import Plan
 from infinity_mm.dedup.text.sign import Sets, shingle_sets
@@ -33,18 +34,38 @@ def parts_of(plan: Plan) -> int:
     return notes_of(plan.spill.at("components", 0))["parts"]
 
 
+def gather_unit(plan: Plan, unit: Unit) -> None:
+    """Write ``members``: the unit's ``texts`` that are in components, by part, so that each part is read in one go."""
+    components = reading(plan.spill.at("components", 0)).read_all()
+    rows = numbers(components, "row")
+    texts = reading(plan.spill.at("texts", unit.number))
+    first = unit.first
+    found: list[pa.RecordBatch] = []
+    for number in range(texts.num_record_batches):
+        batch = texts.get_batch(number)
+        begin, end = np.searchsorted(rows, [first, first + len(batch)])
+        chosen = components.slice(begin, end - begin)
+        # Ordered here already: to take from several batches at once would copy all of each.
+        order = np.argsort(numbers(chosen, "part"), kind="stable")
+        own = batch.take(column(rows[begin:end][order] - first))
+        for name, values in zip(chosen.column_names, chosen.take(column(order)).columns, strict=True):
+            own = own.append_column(name, values.combine_chunks())
+        found.append(own)
+        first += len(batch)
+    table = pa.Table.from_batches(found)
+    if len(found) > 1:
+        table = table.take(column(np.argsort(numbers(table, "part"), kind="stable")))
+    write_table(plan.spill.at("members", unit.number), table, {})
+
+
 def settle_part(plan: Plan, part: int) -> None:
     """Write ``removed``: id, winner and similarity of every row of this part that is a duplicate, and both rows."""
-    components = reading(plan.spill.at("components", 0)).read_all()
-    begin, end = np.searchsorted(numbers(components, "part"), [part, part + 1])
-    members = components.slice(begin, end - begin)
     named: list[pa.RecordBatch] = []
     sets: list[Sets] = []
-    for columns, compared in _texts(plan, numbers(members, "row")):
-        named.append(columns)
+    for batch, compared in _members(plan, part):
+        named.append(batch)
         sets.append(compared)
     table = pa.Table.from_batches(named, schema=_schema(plan))
-    table = table.append_column("row", members.column("row")).append_column("component", members.column("component"))
     order = pc.sort_indices(table, sort_keys=_ORDER)
     table = table.take(order)
     digests, shingles, starts = _ordered(sets, flat(order).astype(np.int64))
@@ -57,28 +78,24 @@ def settle_part(plan: Plan, part: int) -> None:
 
 
 def _schema(plan: Plan) -> pa.Schema:
-    sketches = (pa.field(name, pa.uint64()) for name in SKETCHES)
-    return pa.schema([*sketches, pa.field("priority", pa.int64()), pa.field("id", plan.units[0].ids)])
+    fields = [pa.field(name, pa.uint64()) for name in SKETCHES]
+    fields += [pa.field(name, pa.int64()) for name in ("row", "component", "priority")]
+    return pa.schema([*fields, pa.field("id", plan.units[0].ids)])
 
 
-def _texts(plan: Plan, rows: Ints) -> Iterator[tuple[pa.RecordBatch, Sets]]:
-    """Yield rows, numbered through the whole input and ascending, a few thousand at a time."""
+def _members(plan: Plan, part: int) -> Iterator[tuple[pa.RecordBatch, Sets]]:
+    """Yield the rows of a part, and what they are compared by, a few thousand at a time."""
+    names = _schema(plan).names
     for unit in plan.units:
-        begin, end = np.searchsorted(rows, [unit.first, unit.first + unit.rows])
-        if begin == end:
-            continue
         # Files are mapped for as long as a reader lives, and what is mapped counts as memory: one unit at a time.
+        members = reading(plan.spill.at("members", unit.number)).get_batch(0)
+        begin, end = np.searchsorted(numbers(members, "part"), [part, part + 1])
         dictionary = _dictionary(plan, unit.number)
-        texts = reading(plan.spill.at("texts", unit.number))
-        first = unit.first
-        for number in range(texts.num_record_batches):
-            batch = texts.get_batch(number)
-            begin, end = np.searchsorted(rows, [first, first + len(batch)])
-            for low in range(begin, end, _TOGETHER):
-                places = rows[low : min(end, low + _TOGETHER)] - first
-                sets = shingle_sets(*decode(_coded(batch), dictionary, places), plan.params)
-                yield batch.select(_schema(plan).names).take(column(places)), sets
-            first += len(batch)
+        for low in range(begin, end, _TOGETHER):
+            some = members.slice(low, min(end - low, _TOGETHER))
+            sets = shingle_sets(*decode(_coded(some), dictionary, np.arange(len(some))), plan.params)
+            # Copied, for what is sliced stays mapped.
+            yield some.select(names).take(column(np.arange(len(some)))), sets
 
 
 def _dictionary(plan: Plan, unit: int) -> Words:
@@ -88,10 +105,14 @@ def _dictionary(plan: Plan, unit: int) -> Words:
 
 
 def _coded(batch: pa.RecordBatch) -> Coded:
-    codes, rest = batch.column("codes"), batch.column("rest")
-    starts = np.frombuffer(rest.buffers()[1], np.int64)[: len(batch) + 1]
-    kept = np.frombuffer(rest.buffers()[2] or b"", np.uint8)
-    return Coded(flat(codes.values), flat(codes.offsets), kept, starts)
+    codes, first = _parts(batch.column("codes"))
+    return Coded(codes.view(np.uint16), first // 2, *_parts(batch.column("rest")))
+
+
+def _parts(column: pa.Array) -> tuple[NDArray[np.uint8], Ints]:
+    """Return the bytes of byte strings, and where each begins and the last ends."""
+    starts = np.frombuffer(column.buffers()[1], np.int64)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(column.buffers()[2] or b"", np.uint8), starts
 
 
 def _ordered(found: list[Sets], order: Ints) -> tuple[Hashes, Hashes, Ints]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infinity_mm.dedup.text.clusters import largest_clusters, refuse_clusters
-from infinity_mm.dedup.text.decide import parts_of, settle_part
+from infinity_mm.dedup.text.decide import gather_unit, parts_of, settle_part
 from infinity_mm.dedup.text.identity import check_ids
 from infinity_mm.dedup.text.inputs import Columns
 from infinity_mm.dedup.text.meet import group_partition, sign_unit, unite
@@ -92,6 +92,7 @@ def deduplicate(
     check_ids(plan)
     steps.run("group", "groups", range(plan.partitions), group_partition)
     steps.run("unite", "components", [None], lambda plan, _: unite(plan))
+    steps.run("gather", "members", units, gather_unit)
     steps.run("settle", "removed", range(parts_of(plan)), settle_part)
     summary = _write(plan, out, max_cluster)
     plan.spill.discard()

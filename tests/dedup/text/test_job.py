@@ -17,6 +17,7 @@ from infinity_mm.dedup.text.inputs import Columns
 from infinity_mm.dedup.text.job import Request, deduplicate, run
 from infinity_mm.dedup.text.params import TextParams
 from infinity_mm.dedup.text.plan import make_plan
+from infinity_mm.dedup.text.spill import Spill
 from infinity_mm.errors import StageError, UsageError
 from infinity_mm.fs import Location
 
@@ -67,7 +68,7 @@ def test_the_result_depends_on_the_rows_alone(tmp_path, monkeypatch):
         assert (out / "removed.parquet").read_bytes() == expected
 
 
-@pytest.mark.parametrize("gone", ["keys", "texts", "groups", "components", "removed"])
+@pytest.mark.parametrize("gone", ["keys", "texts", "groups", "components", "members", "removed"])
 def test_steps_that_were_lost_are_taken_again(tmp_path, gone):
     """Whatever files of a stopped run are there, the next one ends with the same bytes."""
     pattern = write(tmp_path / "in", table_of(edited_texts(200, seed=8)), group_rows=50)
@@ -77,11 +78,11 @@ def test_steps_that_were_lost_are_taken_again(tmp_path, gone):
     saved = tmp_path / "saved"
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:
-        patch.setattr(Location, "delete_dir", lambda self: os.rename(self.path, saved))
+        patch.setattr(Spill, "discard", lambda self: os.rename(self.folder.path, saved))
         deduplicate(plan, Location.of(tmp_path / "out"), 2, QUIET)
     expected = (tmp_path / "out" / "removed.parquet").read_bytes()
     os.rename(saved, folder.path)
-    order = ["keys", "texts", "groups", "components", "removed"]
+    order = ["keys", "texts", "groups", "components", "members", "removed"]
     for kind in order[order.index(gone) :]:
         (folder / kind).delete_dir()
     if gone == "keys":
