@@ -59,4 +59,4 @@ def _text(plan: Plan, row: int) -> str:
             text = " ".join((batch.column(0)[place].as_py() or "").split())
             return text if len(text) <= _CUT else text[: _CUT - 3] + "..."
         place -= len(batch)
-    raise AssertionError(f"{unit.file} has fewer rows than when it was read")
+    raise AssertionError("a unit has fewer rows than were read of it")

@@ -11,6 +11,7 @@ from infinity_mm.dedup.lsh import mix64
 from infinity_mm.dedup.text.plan import Plan
 from infinity_mm.dedup.text.spill import batches_of, flat, numbers, reading
 from infinity_mm.errors import StageError
+from infinity_mm.fs import Location
 
 
 def identity_hashes(ids: pa.Array) -> NDArray[np.uint64]:
@@ -35,16 +36,18 @@ def check_ids(plan: Plan) -> None:
 
 def _explain(plan: Plan, wanted: np.uint64) -> None:
     """Raise `StageError` where two ids of this hash are equal; different ids may share a hash."""
-    seen: dict[object, str] = {}
+    seen: dict[object, Location] = {}
     for unit in plan.units:
         texts = reading(plan.spill.at("texts", unit.number))
+        first = 0
         for number in range(texts.num_record_batches):
             ids = texts.get_batch(number).column("id")
             for place in np.flatnonzero(identity_hashes(ids) == wanted).tolist():
-                value = ids[place].as_py()
+                value, file = ids[place].as_py(), unit.file_of(first + place)
                 if value in seen:
                     raise StageError(
-                        f"the id {value!r} occurs twice, in {seen[value]} and {unit.file}: ids in column "
+                        f"the id {value!r} occurs twice, in {seen[value]} and {file}: ids in column "
                         f"{plan.columns.id!r} must be unique over the whole input"
                     )
-                seen[value] = str(unit.file)
+                seen[value] = file
+            first += len(ids)

@@ -15,8 +15,10 @@ from infinity_mm.errors import JobError, StoreError, UsageError
 from infinity_mm.fs import ASIDE, Location
 from infinity_mm.nearest import nearest
 
-#: Rows of a unit, at least, unless its file ends; a row group is never cut.
-UNIT_ROWS = 1 << 16
+#: Rows of a unit, at least; a row group is never cut.
+UNIT_ROWS = 1 << 17
+#: Units at most, about: each step opens what each of them left on disk, for one part of all rows after the other.
+MOST_UNITS = 128
 #: Rows, and bytes, that are in memory at a time for each worker, at most. Fewer rows cost more: what a step needs
 #: beside them, tables of some hundred KB, has left the processor's cache when its turn comes again.
 BATCH_ROWS = 4096
@@ -39,17 +41,33 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Unit:
+class Piece:
     """Consecutive row groups of one file."""
 
-    number: int
     file: Location
     row_groups: tuple[int, ...]
+    rows: int
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Consecutive row groups of one or more files."""
+
+    number: int
+    pieces: tuple[Piece, ...]
     #: Rows of the whole input before it, and its own.
     first: int
     rows: int
     #: Type of the ids as `read` returns them, the same in all units.
     ids: pa.DataType
+
+    def file_of(self, row: int) -> Location:
+        """Return the file of a row, numbered within the unit."""
+        for piece in self.pieces:
+            if row < piece.rows:
+                return piece.file
+            row -= piece.rows
+        raise IndexError(f"the unit has {self.rows} rows")
 
 
 def find_files(pattern: str) -> list[Location]:
@@ -84,9 +102,8 @@ def cut(files: Sequence[Location], columns: Columns) -> list[Unit]:
 
     Raises `UsageError` for a file that is no Parquet or lacks a column, and for columns of the wrong type.
     """
-    units: list[Unit] = []
+    groups: list[Piece] = []
     kind: tuple[pa.DataType, Location] | None = None
-    first = 0
     for file in files:
         metadata, schema = _footer(file)
         if metadata.num_rows == 0:
@@ -98,10 +115,15 @@ def cut(files: Sequence[Location], columns: Columns) -> list[Unit]:
             raise UsageError(
                 f"column {columns.id!r} is {own} in {file}, but {kind[0]} in {kind[1]}: make them one type"
             )
-        for groups in _runs([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]):
-            rows = sum(metadata.row_group(group).num_rows for group in groups)
-            units.append(Unit(len(units), file, groups, first, rows, _read_as(own)))
-            first += rows
+        rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        groups += [Piece(file, (group,), count) for group, count in enumerate(rows) if count]
+    units: list[Unit] = []
+    first = 0
+    for pieces in _runs(groups):
+        assert kind is not None
+        count = sum(piece.rows for piece in pieces)
+        units.append(Unit(len(units), pieces, first, count, _read_as(kind[0])))
+        first += count
     return units
 
 
@@ -136,44 +158,55 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _runs(rows: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Yield runs of row groups of `UNIT_ROWS` rows or more; empty row groups go with their neighbours."""
-    run: list[int] = []
-    total = 0
-    for group, count in enumerate(rows):
-        run.append(group)
-        total += count
-        if total >= UNIT_ROWS:
+def _runs(groups: Sequence[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """Yield runs of row groups with as many rows as a unit has or more, those of one file as one piece."""
+    least = max(UNIT_ROWS, sum(group.rows for group in groups) // MOST_UNITS)
+    run: list[Piece] = []
+    for group in groups:
+        if run and run[-1].file == group.file:
+            last = run.pop()
+            run.append(Piece(last.file, (*last.row_groups, *group.row_groups), last.rows + group.rows))
+        else:
+            run.append(group)
+        if sum(piece.rows for piece in run) >= least:
             yield tuple(run)
-            run, total = [], 0
-    if total:
+            run = []
+    if run:
         yield tuple(run)
 
 
 def read(unit: Unit, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """Yield the columns of a unit in batches, texts and string ids as large_string.
 
-    Raises `StoreError` where the file is damaged or gone, `JobError` where it changed since it was cut.
+    Raises `StoreError` where a file is damaged or gone, `JobError` where it changed since it was cut.
     """
+    for piece in unit.pieces:
+        yield from _read(piece, names)
+
+
+def _read(piece: Piece, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     seen = 0
     try:
         # Without these two options a whole row group is decoded before its first row can be had.
-        with unit.file.open_input() as stream, pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 16) as parquet:
-            rows = _batch_rows(unit, parquet.metadata, names)
-            for batch in parquet.iter_batches(rows, list(unit.row_groups), columns=list(names), use_threads=False):
+        with (
+            piece.file.open_input() as stream,
+            pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 16) as parquet,
+        ):
+            rows = _batch_rows(piece, parquet.metadata, names)
+            for batch in parquet.iter_batches(rows, list(piece.row_groups), columns=list(names), use_threads=False):
                 seen += len(batch)
                 yield _usable(batch.select(names))
     except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(f"cannot read {unit.file}: {error}; mend or remove that file, then run again") from error
-    if seen != unit.rows:
-        raise JobError(f"{unit.file} changed while it was read: run again when nothing writes to the input")
+        raise StoreError(f"cannot read {piece.file}: {error}; mend or remove that file, then run again") from error
+    if seen != piece.rows:
+        raise JobError(f"{piece.file} changed while it was read: run again when nothing writes to the input")
 
 
-def _batch_rows(unit: Unit, metadata: pq.FileMetaData, names: Sequence[str]) -> int:
-    groups = [metadata.row_group(group) for group in unit.row_groups]
+def _batch_rows(piece: Piece, metadata: pq.FileMetaData, names: Sequence[str]) -> int:
+    groups = [metadata.row_group(group) for group in piece.row_groups]
     columns = [group.column(place) for group in groups for place in range(group.num_columns)]
     size = sum(column.total_uncompressed_size for column in columns if column.path_in_schema in names)
-    fitting: int = BATCH_BYTES * unit.rows // max(size, 1)
+    fitting: int = BATCH_BYTES * piece.rows // max(size, 1)
     return max(1, min(BATCH_ROWS, fitting))
 
 

@@ -17,7 +17,7 @@ from infinity_mm.dedup.text.clusters import largest_clusters, refuse_clusters
 from infinity_mm.dedup.text.decide import gather_unit, parts_of, settle_part
 from infinity_mm.dedup.text.identity import check_ids
 from infinity_mm.dedup.text.inputs import Columns
-from infinity_mm.dedup.text.meet import group_partition, sign_unit, unite
+from infinity_mm.dedup.text.meet import group_run, sign_unit, unite
 from infinity_mm.dedup.text.params import TextParams
 from infinity_mm.dedup.text.plan import Plan, make_plan
 from infinity_mm.dedup.text.spill import notes_of, numbers, reading
@@ -90,7 +90,7 @@ def deduplicate(
     steps = _Steps(plan, workers, reporter)
     steps.run("sign", "texts", units, sign_unit)
     check_ids(plan)
-    steps.run("group", "groups", range(plan.partitions), group_partition)
+    steps.run("group", "groups", range(len(plan.runs())), group_run)
     steps.run("unite", "components", [None], lambda plan, _: unite(plan))
     steps.run("gather", "members", units, gather_unit)
     steps.run("settle", "removed", range(parts_of(plan)), settle_part)
@@ -153,6 +153,6 @@ def _summary(plan: Plan, removed: pa.Table, max_cluster: int) -> dict[str, Any]:
         "bands": banding.bands,
         "rows_per_band": banding.rows,
         "columns": {"text": plan.columns.text, "id": plan.columns.id, "priority": plan.columns.priority},
-        "files": len({unit.file for unit in plan.units}),
+        "files": len({piece.file for unit in plan.units for piece in unit.pieces}),
         "fingerprint": plan.fingerprint,
     }

@@ -29,6 +29,7 @@ from infinity_mm.dedup.text.spill import (
     notes_of,
     numbers,
     reading,
+    valid,
     words,
     write_table,
     writing,
@@ -99,10 +100,13 @@ def _words(dictionary: Dictionary) -> pa.Array:
 
 
 def _signed(plan: Plan, unit: Unit, dictionary: Dictionary) -> Iterator[_Part]:
+    first = 0
     for batch in read(unit, plan.columns.all()):
         texts, ids = batch.columns[:2]
         if ids.null_count:
-            raise StageError(f"{unit.file} has rows without {plan.columns.id!r}: every row needs an id")
+            file = unit.file_of(first + int(np.flatnonzero(~valid(ids))[0]))
+            raise StageError(f"{file} has rows without {plan.columns.id!r}: every row needs an id")
+        first += len(batch)
         zeros = column(np.zeros(len(batch), np.int64))
         priorities = zeros if plan.columns.priority is None else batch.column(2).cast(pa.int64())
         yield _Part(sign(texts, plan.params, dictionary), ids, priorities, texts.null_count)
@@ -163,16 +167,23 @@ def _write_identities(plan: Plan, writer: pa.RecordBatchFileWriter, parts: Seque
         writer.write_batch(whole.slice(begin, end - begin))
 
 
-def group_partition(plan: Plan, partition: int) -> None:
-    """Write ``groups``: the rows, numbered through the whole input, of each key that more than one row has."""
-    parts = [
-        groups.Keys(numbers(batch, "key"), numbers(batch, "row"), unit.first)
-        for unit in plan.units
-        for batch in batches_of(reading(plan.spill.at("keys", unit.number)), partition, plan.partitions)
-    ]
-    found, starts = groups.groups_of(parts)
-    lists = pa.LargeListArray.from_arrays(column(starts), column(found))
-    write_table(plan.spill.at("groups", partition), pa.Table.from_arrays([lists], schema=GROUPS), {})
+def group_run(plan: Plan, run: int) -> None:
+    """Write ``groups``: the rows, numbered through the whole input, of each key that more than one row has.
+
+    One batch for each of a few partitions: what the units left is opened once for all of them.
+    """
+    partitions = plan.runs()[run]
+    parts: dict[int, list[groups.Keys]] = {partition: [] for partition in partitions}
+    for unit in plan.units:
+        keys = reading(plan.spill.at("keys", unit.number))
+        for partition, own in parts.items():
+            for batch in batches_of(keys, partition, plan.partitions):
+                own.append(groups.Keys(numbers(batch, "key"), numbers(batch, "row"), unit.first))
+    with writing(plan.spill.at("groups", run), GROUPS) as writer:
+        for partition in partitions:
+            found, starts = groups.groups_of(parts.pop(partition))
+            lists = pa.LargeListArray.from_arrays(column(starts), column(found))
+            writer.write_batch(pa.RecordBatch.from_arrays([lists], schema=GROUPS))
 
 
 def unite(plan: Plan) -> None:
@@ -181,15 +192,14 @@ def unite(plan: Plan) -> None:
     A component's number is that of its first row. Sorted by row.
     """
     candidates = np.zeros(plan.rows, bool)
-    for partition in range(plan.partitions):
-        candidates[_groups(plan, partition)[0]] = True
+    for members, _ in _groups(plan):
+        candidates[members] = True
     rows = np.flatnonzero(candidates)
     sketches = _sketches(plan, rows)
     place = np.cumsum(candidates, dtype=np.int32) - np.int32(1)
     parents = np.arange(len(rows), dtype=np.int64)
     least = groups.least_agreeing(plan.params.threshold)
-    for partition in range(plan.partitions):
-        members, starts = _groups(plan, partition)
+    for members, starts in _groups(plan):
         groups.unite(parents, place[members].astype(np.int64), starts, sketches, least)
     root = forest.roots(parents)
     joined = np.flatnonzero(np.bincount(root, minlength=len(rows))[root] > 1)
@@ -206,9 +216,12 @@ def _part(component: Ints, parts: int) -> NDArray[np.int32]:
     return ((mixed >> np.uint64(32)) % np.uint64(parts)).astype(np.int32)
 
 
-def _groups(plan: Plan, partition: int) -> tuple[Ints, Ints]:
-    found = reading(plan.spill.at("groups", partition)).get_batch(0).column("rows")
-    return flat(found.values), flat(found.offsets)
+def _groups(plan: Plan) -> Iterator[tuple[Ints, Ints]]:
+    for run in range(len(plan.runs())):
+        found = reading(plan.spill.at("groups", run))
+        for number in range(found.num_record_batches):
+            lists = found.get_batch(number).column("rows")
+            yield flat(lists.values), flat(lists.offsets)
 
 
 def _sketches(plan: Plan, rows: Ints) -> NDArray[np.uint64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from infinity_mm.dedup.text.inputs import UNIT_ROWS, Columns, Unit, cut, find_files
+from infinity_mm.dedup.text.inputs import Columns, Unit, cut, find_files
 from infinity_mm.dedup.text.params import TextParams
 from infinity_mm.dedup.text.spill import Spill
 from infinity_mm.errors import UsageError
@@ -16,10 +16,13 @@ from infinity_mm.fs import Location
 VERSION = 2
 #: Least memory that can be asked for, in bytes.
 LEAST_MEMORY = 64 << 20
-#: Keys of one partition, so that its table of slots stays in the processor's cache, and bytes that a key takes there.
-_PARTITION_KEYS = 1 << 20
+#: Keys of one partition, so that its table of slots, four or more a key and a power of two of bytes, stays in the
+#: processor's cache; and bytes that a key takes in memory.
+_PARTITION_KEYS = 1_000_000
 _KEY_BYTES = 32
 _MOST_PARTITIONS = 1024
+#: Partitions whose keys are in memory together.
+_GROUPED = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Plan:
     def id_partitions(self) -> int:
         """Into how many parts the hashes of ids are sorted."""
         return -(-self.rows // _PARTITION_KEYS)
+
+    def runs(self) -> list[range]:
+        """Return the partitions of keys that are grouped together."""
+        return [range(first, min(first + _GROUPED, self.partitions)) for first in range(0, self.partitions, _GROUPED)]
 
     @property
     def rows(self) -> int:
@@ -65,7 +72,7 @@ def make_plan(pattern: str, columns: Columns, params: TextParams, spill: Locatio
     partitions = max(1, min(_MOST_PARTITIONS, math.ceil(keys / at_a_time)))
     set_bytes = min(64 << 20, memory // 16)
     name = fingerprint(
-        ["dedup text", VERSION, UNIT_ROWS, partitions, set_bytes],
+        ["dedup text", VERSION, [unit.rows for unit in units], partitions, set_bytes],
         params,
         columns.all(),
         [[str(file), file.size(), file.modified_ns()] for file in files],

@@ -51,14 +51,23 @@ def test_no_file_is_told(folder, pattern):
 def test_units_are_whole_row_groups_and_number_the_rows(folder, monkeypatch):
     monkeypatch.setattr(inputs, "UNIT_ROWS", 6)
     units = cut(find_files(str(folder)), COLUMNS)
-    assert [(unit.file.name, unit.row_groups, unit.first, unit.rows) for unit in units] == [
-        ("a.parquet", (0,), 0, 3),
-        ("b.parquet", (0, 1), 3, 8),
-        ("b.parquet", (2,), 11, 2),
-        ("c.parquet", (0, 1), 13, 5),
+    cut_as = [[(piece.file.name, piece.row_groups) for piece in unit.pieces] for unit in units]
+    assert cut_as == [
+        [("a.parquet", (0,)), ("b.parquet", (0,))],
+        [("b.parquet", (1, 2))],
+        [("c.parquet", (0, 1))],
     ]
+    assert [(unit.number, unit.first, unit.rows) for unit in units] == [(0, 0, 7), (1, 7, 6), (2, 13, 5)]
+    assert [units[0].file_of(row).name for row in (0, 2, 3, 6)] == ["a.parquet"] * 2 + ["b.parquet"] * 2
     found = [value for unit in units for batch in read(unit, ["id"]) for value in batch.column(0).to_pylist()]
     assert found == [*range(3), *range(10), *range(5)]
+
+
+def test_many_rows_make_larger_units_rather_than_more(folder, monkeypatch):
+    monkeypatch.setattr(inputs, "UNIT_ROWS", 1)
+    assert len(cut(find_files(str(folder)), COLUMNS)) == 6
+    monkeypatch.setattr(inputs, "MOST_UNITS", 2)
+    assert [unit.rows for unit in cut(find_files(str(folder)), COLUMNS)] == [11, 7]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
