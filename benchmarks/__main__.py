@@ -111,12 +111,12 @@ def main() -> None:
     parser.add_argument("--urls", type=int, default=5_000, help="to be downloaded from loopback")
     parser.add_argument("--rival-python", help="interpreter of an environment with img2dataset")
     parser.add_argument(
-        "--texts", type=int, nargs="+", default=[100_000, 1_000_000], help="documents of about 225 words"
+        "--texts", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000], help="documents of about 225 words"
     )
     parser.add_argument("--text-python", help="interpreter of an environment with daft, datasketch or rensa")
     parser.add_argument("--rivals", nargs="*", default=["daft"], choices=dedup_text.RIVALS, help="of those, for texts")
     parser.add_argument(
-        "--phashes", type=int, nargs="+", default=[100_000, 1_000_000], help="to be joined within 8 bits"
+        "--phashes", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000], help="to be joined within 8 bits"
     )
     parser.add_argument("--ingested", type=int, default=3_000, help="pictures of the ingested source")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the sizes of the large files: 1.5 and 2 GB")
@@ -125,12 +125,14 @@ def main() -> None:
     if "small" in given.only:
         bench_small(given.documents, given.pictures, given.hashes)
     if "text" in given.only:
+        costs = {}
         for count in given.texts:
             with tempfile.TemporaryDirectory() as folder:
-                dedup_text.compare(count, given.text_python, given.rivals, Path(folder), None)
+                costs[count] = dedup_text.compare(count, given.text_python, given.rivals, Path(folder), None)
+        dedup_text.print_growth(costs)
     if "images" in given.only:
         for table in (
-            dedup_images.bench_pairs(given.phashes, max(given.phashes)),
+            dedup_images.bench_pairs(given.phashes, 1_000_000),
             dedup_images.bench_hashing(60),
             dedup_images.bench_recall(60),
         ):

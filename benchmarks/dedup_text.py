@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.corpus import Corpus, Truth, jaccard, strangers, truth_of
+from benchmarks.processes import peak_of
 
 THRESHOLD = 0.7
 RIVALS = ("daft", "rensa", "datasketch")
@@ -34,9 +35,10 @@ SAMPLE = 2_000
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run of a contender took; memory in bytes."""
+    """What one run of a contender took: CPU seconds, of them the system's, seconds on the clock; memory in bytes."""
 
     cpu: float
+    system: float
     wall: float
     memory: int
 
@@ -46,13 +48,19 @@ def measured(command: list[str]) -> Cost | str:
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
+        peak = 0
+        while True:
+            peak = max(peak, peak_of(process.pid))
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.02)
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         lines = said.read().strip().splitlines()
     if process.returncode != 0:
         return lines[-1] if lines else f"exit status {process.returncode}"
-    return Cost(usage.ru_utime + usage.ru_stime, time.perf_counter() - began, usage.ru_maxrss << 10)
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_stime, time.perf_counter() - began, peak)
 
 
 def ours(folder: Path, out: Path, workers: int | None) -> list[str]:
@@ -97,8 +105,8 @@ def precision_of(
     return right / max(1, len(losses))
 
 
-def compare(count: int, rival: str | None, names: list[str], folder: Path, workers: int | None) -> None:
-    """Run all contenders on one corpus and print a table."""
+def compare(count: int, rival: str | None, names: list[str], folder: Path, workers: int | None) -> Cost:
+    """Run all contenders on one corpus and print a table; returns what this project took, the first of them."""
     corpus = Corpus(count)
     documents = folder / f"documents-{count}"
     if not documents.exists():
@@ -122,20 +130,42 @@ def compare(count: int, rival: str | None, names: list[str], folder: Path, worke
             (name, [rival, script, name, str(documents), str(folder / name)], folder / name) for name in names
         ]
     print(f"{'':24}{'CPU s':>9}{'ratio':>8}{'wall s':>9}{'GiB':>7}{'removed':>10}{'recall':>9}{'precision':>11}")
-    first = 0.0
+    first: Cost | None = None
     for name, command, result in contenders:
         cost = measured(command)
         if isinstance(cost, str):
+            if first is None:
+                raise SystemExit(f"{name} did not run: {cost}")
             print(f"{name:24}  did not run: {cost}")
             continue
-        first = first or cost.cpu
+        first = first or cost
         losses = losses_of(corpus, result)
         recall, precision = recall_of(losses, truth), precision_of(losses, truth, families, base)
         print(
-            f"{name:24}{cost.cpu:9.1f}{cost.cpu / first:8.2f}{cost.wall:9.1f}{cost.memory / (1 << 30):7.2f}"
+            f"{name:24}{cost.cpu:9.1f}{cost.cpu / first.cpu:8.2f}{cost.wall:9.1f}{cost.memory / (1 << 30):7.2f}"
             f"{len(losses):10,}{recall:9.4f}{precision:11.4f}",
             flush=True,
         )
+    assert first is not None
+    return first
+
+
+def print_growth(costs: dict[int, Cost]) -> None:
+    """Print what each size takes for a million documents, and how much more than the size below that is.
+
+    The system's seconds depend on whether pages are at hand for the files between the steps, so they stand apart.
+    """
+    print(f"{'documents':>12}{'CPU s':>9}{'user s':>9}{'system s':>10}{'per million':>13}{'growth':>9}{'GiB':>7}")
+    below = 0.0
+    for count, cost in sorted(costs.items()):
+        each = cost.cpu / count * 1e6
+        growth = f"{each / below - 1:+.0%}" if below else ""
+        print(
+            f"{count:12,}{cost.cpu:9.1f}{cost.cpu - cost.system:9.1f}{cost.system:10.1f}{each:13.2f}{growth:>9}"
+            f"{cost.memory / (1 << 30):7.2f}",
+            flush=True,
+        )
+        below = each
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def run_tree(command: list[str]) -> Tree:
         while process.poll() is None:
             alive = {number: used for number, used in _descendants(os.getpid()).items() if number not in others}
             seen |= alive
-            peak = max([peak, *map(_peak, alive)])
+            peak = max([peak, *map(peak_of, alive)])
             time.sleep(_INTERVAL)
         said.seek(0)
         text = said.read()
@@ -55,8 +55,11 @@ def run_tree(command: list[str]) -> Tree:
     return Tree(sum(seen.values()), time.perf_counter() - began, peak, text)
 
 
-def _peak(process: int) -> int:
-    """Return the bytes of the largest resident set that a process has had; 0 where it has ended."""
+def peak_of(process: int) -> int:
+    """Return the bytes of the largest resident set that a process has had; 0 where it has ended.
+
+    What `wait4` and `getrusage` tell includes that of the process which started it, from before the new program.
+    """
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
