@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from infinity_mm.cli.options import (
@@ -10,33 +12,22 @@ from infinity_mm.cli.options import (
     policy_option,
     print_json,
     ray_options,
-    source_option,
     work_option,
 )
-from infinity_mm.cli.own import make_use, own_help, source_options
+from infinity_mm.cli.own import own_help, source_options
+
+if TYPE_CHECKING:
+    from infinity_mm.recipe import SourceUse
 
 
 @click.command(epilog=own_help("infinity-mm download"))
 @source_options
 @work_option(required=True)
-@source_option
 @policy_option
 @ray_options
 @json_option
 def download(
-    source: str | None,
-    root: str,
-    limit: int | None,
-    files: tuple[str, ...],
-    family: str | None,
-    name: str | None,
-    columns: tuple[str, ...],
-    license_name: str | None,
-    category: str | None,
-    language: str | None,
-    image_root: tuple[str, ...],
-    urls: bool | None,
-    options: tuple[str, ...],
+    use: SourceUse,
     work: str,
     policy: tuple[str, ...],
     address: str | None,
@@ -56,9 +47,6 @@ def download(
     from infinity_mm.pipeline.ingest_only import download_only
     from infinity_mm.pipeline.run import RunOptions
 
-    use = make_use(
-        source, root, limit, files, family, name, columns, license_name, category, language, image_root, urls, options
-    )
     report = download_only(use, Location.of(work), RunOptions(address, workers), parse_params(policy))
     if as_json:
         print_json(report.model_dump(mode="json"))

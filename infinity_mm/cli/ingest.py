@@ -14,38 +14,25 @@ from infinity_mm.cli.options import (
     policy_option,
     print_json,
     ray_options,
-    source_option,
     work_option,
 )
-from infinity_mm.cli.own import make_use, own_help, source_options
+from infinity_mm.cli.own import own_help, source_options
 
 if TYPE_CHECKING:
     from infinity_mm.licenses import LicensePolicy
+    from infinity_mm.recipe import SourceUse
 
 
 @click.command(epilog=own_help("infinity-mm ingest"))
 @source_options
 @work_option(required=True)
-@source_option
 @no_download_option
 @policy_option
 @licenses_option
 @ray_options
 @json_option
 def ingest(
-    source: str | None,
-    root: str,
-    limit: int | None,
-    files: tuple[str, ...],
-    family: str | None,
-    name: str | None,
-    columns: tuple[str, ...],
-    license_name: str | None,
-    category: str | None,
-    language: str | None,
-    image_root: tuple[str, ...],
-    urls: bool | None,
-    options: tuple[str, ...],
+    use: SourceUse,
     work: str,
     no_download: bool,
     policy: tuple[str, ...],
@@ -67,9 +54,6 @@ def ingest(
     from infinity_mm.pipeline.ingest_only import ingest_only
     from infinity_mm.pipeline.run import RunOptions
 
-    use = make_use(
-        source, root, limit, files, family, name, columns, license_name, category, language, image_root, urls, options
-    )
     download = parse_params(policy, enabled=not no_download)
     manifest = ingest_only(use, Location.of(work), RunOptions(address, workers), download, licenses)
     if as_json:

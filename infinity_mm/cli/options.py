@@ -49,18 +49,6 @@ def set_option(command: F) -> F:
     )(command)
 
 
-def source_option(command: F) -> F:
-    """Add ``--option``."""
-    return click.option(
-        "--option",
-        "options",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="How the source is read, as under its key options in a recipe, e.g. --option group_by_image=true; "
-        "`infinity-mm sources SOURCE` lists its options; repeatable.",
-    )(command)
-
-
 def policy_option(command: F) -> F:
     """Add ``--policy``."""
     return click.option(

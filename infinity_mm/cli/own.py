@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,14 +13,39 @@ from infinity_mm.sources.own.families import FAMILIES, Family
 if TYPE_CHECKING:
     from infinity_mm.recipe import SourceUse
 
-F = TypeVar("F", bound=Callable[..., Any])
 
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add SOURCE, ``--root``, ``--limit``, ``--files``, ``--option`` and the options of own data.
 
-def source_options(command: F) -> F:
-    """Add SOURCE, ``--root``, ``--limit``, ``--files`` and the options of own data."""
+    The command is given the source that they name, looked into, as its argument `use`.
+    """
+
+    @wraps(command)
+    def run(
+        source: str | None,
+        root: str,
+        limit: int | None,
+        files: tuple[str, ...],
+        family: str | None,
+        name: str | None,
+        columns: tuple[str, ...],
+        license_name: str | None,
+        category: str | None,
+        language: str | None,
+        image_root: tuple[str, ...],
+        urls: bool | None,
+        options: tuple[str, ...],
+        **others: Any,
+    ) -> None:
+        own = {"map": read_map(columns), "license": license_name, "category": category, "language": language,
+               "image_root": image_root, "urls": urls}  # fmt: skip
+        tree = {"name": source or name, "root": root, "limit": limit, "files": files, "family": family}
+        _check_named(source, family, name, own)
+        command(use=_look_into(tree, own, options), **others)
+
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+        run = option(run)
+    return run
 
 
 _OPTIONS = (
@@ -46,31 +72,18 @@ _OPTIONS = (
         "--image-root", multiple=True, metavar="DIR", help="Own data: folder, zip or tar of the pictures; repeatable."
     ),
     click.option("--urls/--no-urls", default=None, help="Own data: pictures are URLs [default: by the first rows]."),
+    click.option(
+        "--option",
+        "options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="How the source is read, as under its key options in a recipe, e.g. --option group_by_image=true; "
+        "`infinity-mm sources SOURCE` lists its options; repeatable.",
+    ),
 )
 
 
-def make_use(
-    source: str | None,
-    root: str,
-    limit: int | None,
-    files: tuple[str, ...],
-    family: str | None,
-    name: str | None,
-    columns: tuple[str, ...],
-    license_name: str | None,
-    category: str | None,
-    language: str | None,
-    image_root: tuple[str, ...],
-    urls: bool | None,
-    options: tuple[str, ...],
-) -> SourceUse:
-    """Return the source that the options name, looked into; raises `SourceError` or `click.UsageError`."""
-    from infinity_mm.fs import Location
-    from infinity_mm.recipe import SourceUse
-    from infinity_mm.sources.options import parse_options
-
-    own = {"map": read_map(columns), "license": license_name, "category": category, "language": language,
-           "image_root": image_root, "urls": urls}  # fmt: skip
+def _check_named(source: str | None, family: str | None, name: str | None, own: Mapping[str, Any]) -> None:
     given = [key.replace("_", "-") for key, value in own.items() if value not in (None, {}, ())]
     if (source is None) == (family is None):
         raise click.UsageError("name a SOURCE of the catalogue, or own data with --family and --name")
@@ -78,14 +91,21 @@ def make_use(
         raise click.UsageError(f"--{(['name'] if name else given)[0]}: only with --family, for own data")
     if family is not None and not name:
         raise click.UsageError("--family: give the data a name as well, e.g. --name my_set")
-    place = Location.of(root)
+
+
+def _look_into(tree: Mapping[str, Any], own: Mapping[str, Any], options: tuple[str, ...]) -> SourceUse:
+    """Return the source; raises `SourceError` or `click.UsageError`."""
+    from infinity_mm.fs import Location
+    from infinity_mm.recipe import SourceUse
+    from infinity_mm.sources.options import parse_options
+
+    place = Location.of(tree["root"])
     if not place.is_dir():
         raise click.UsageError(f"--root: no folder at {place}")
-    keys = {key: value for key, value in own.items() if value is not None} if family is not None else {}
-    tree = {"name": source or name, "root": place.uri, "limit": limit, "files": files}
-    _check_category(category)
+    _check_category(own["category"])
+    keys = {key: value for key, value in own.items() if value is not None} if tree["family"] is not None else {}
     return SourceUse.model_validate(
-        {**tree, **keys, "family": family, "options": parse_options(options), "max_quarantined": 1.0}
+        {**tree, **keys, "root": place.uri, "options": parse_options(options), "max_quarantined": 1.0}
     ).checked()
 
 

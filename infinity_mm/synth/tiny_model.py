@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from infinity_mm.synth.idefics3 import BOS, EOS, IMAGE, SPECIAL, config_files, model_config, to_json
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -35,20 +37,16 @@ _IMAGE_SIDE = 224  # pixels
 _PATCH_SIDE = 16  # pixels
 _SHUFFLE = 2  # the connector folds 2 x 2 patches into one token
 _IMAGE_TOKENS = (_IMAGE_SIDE // _PATCH_SIDE // _SHUFFLE) ** 2
-_POSITIONS = 8192
-_PAD, _BOS, _EOS = "<|pad|>", "<|im_start|>", "<end_of_utterance>"
-_AROUND, _IMAGE, _GLOBAL = "<fake_token_around_image>", "<image>", "<global-img>"
-_SPECIAL = (_PAD, _BOS, _EOS, _AROUND, _IMAGE, _GLOBAL)
 _CHAT_TEMPLATE = (
-    _BOS
+    BOS
     + "{% for message in messages %}{{ message['role'] | capitalize }}: "
     + "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
     + "{% for part in message['content'] %}"
     + "{% if part['type'] == 'image' %}"
-    + _IMAGE
+    + IMAGE
     + "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
     + "{% endfor %}{% endif %}"
-    + _EOS
+    + EOS
     + "\n{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
 )
 
@@ -95,7 +93,7 @@ def build(folder: Path, seed: int = 17) -> Path:
         files = _files(seed)
         for name, content in files.items():
             (aside / name).write_bytes(content)
-        (aside / _RECIPE_FILE).write_bytes(_json(_recipe(seed, files)))
+        (aside / _RECIPE_FILE).write_bytes(to_json(_recipe(seed, files)))
         aside.chmod(0o755)
         _publish(aside, folder, seed)
     finally:
@@ -140,19 +138,10 @@ def _files(seed: int) -> dict[str, bytes]:
     torch_cpu.prepare()
     tokenizer = _train_tokenizer()
     return {
-        "chat_template.jinja": _CHAT_TEMPLATE.encode(),
-        "config.json": _json(_model_config().to_diff_dict()),
-        "generation_config.json": _json({"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}),
+        **config_files(_model_config(), _CHAT_TEMPLATE, _IMAGE_SIDE, _IMAGE_TOKENS),
         "model.safetensors": save(_weights(seed), metadata={"format": "pt"}),
-        "processor_config.json": _json(_processor_config()),
         "tokenizer.json": tokenizer.encode(),
-        "tokenizer_config.json": _json(_tokenizer_config()),
     }
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    value = {key: item for key, item in value.items() if key != "transformers_version"}
-    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
 
 
 # --- configuration ---------------------------------------------------------------------------------------------------
@@ -160,21 +149,14 @@ def _json(value: dict[str, Any]) -> bytes:
 
 def _model_config() -> Any:
     """Return the `Idefics3Config` of the checkpoint."""
-    from transformers import Idefics3Config, LlamaConfig
-
-    text = LlamaConfig(
-        vocab_size=_VOCABULARY,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=32,  # the smallest that vLLM's CPU attention takes
-        max_position_embeddings=_POSITIONS,
-        pad_token_id=_SPECIAL.index(_PAD),
-        bos_token_id=_SPECIAL.index(_BOS),
-        eos_token_id=_SPECIAL.index(_EOS),
-    )
+    text = {
+        "vocab_size": _VOCABULARY,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    }
     vision = {
         "hidden_size": 64,
         "intermediate_size": 128,
@@ -183,54 +165,7 @@ def _model_config() -> Any:
         "image_size": _IMAGE_SIDE,
         "patch_size": _PATCH_SIDE,
     }
-    return Idefics3Config(
-        text_config=text,
-        vision_config=vision,
-        scale_factor=_SHUFFLE,
-        image_token_id=_SPECIAL.index(_IMAGE),
-        pad_token_id=_SPECIAL.index(_PAD),
-        bos_token_id=_SPECIAL.index(_BOS),
-        eos_token_id=_SPECIAL.index(_EOS),
-        architectures=["Idefics3ForConditionalGeneration"],
-        dtype="float32",
-    )
-
-
-def _processor_config() -> dict[str, Any]:
-    edge = {"longest_edge": _IMAGE_SIDE}
-    image_processor = {
-        "image_processor_type": "Idefics3ImageProcessor",
-        "do_convert_rgb": True,
-        "do_image_splitting": False,
-        "do_normalize": True,
-        "do_pad": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-        "max_image_size": edge,
-        "resample": 1,
-        "rescale_factor": 1 / 255,
-        "size": edge,
-    }
-    return {
-        "processor_class": "Idefics3Processor",
-        "image_processor": image_processor,
-        "image_seq_len": _IMAGE_TOKENS,
-    }
-
-
-def _tokenizer_config() -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "processor_class": "Idefics3Processor",
-        "pad_token": _PAD,
-        "bos_token": _BOS,
-        "eos_token": _EOS,
-        "extra_special_tokens": [_AROUND, _IMAGE, _GLOBAL],
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": _POSITIONS,
-    }
+    return model_config(text, vision, _SHUFFLE)
 
 
 # --- tokenizer -------------------------------------------------------------------------------------------------------
@@ -250,7 +185,7 @@ def _train_tokenizer() -> str:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=_VOCABULARY,
-        special_tokens=list(_SPECIAL),
+        special_tokens=list(SPECIAL),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )

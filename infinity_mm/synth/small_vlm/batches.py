@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 
 from infinity_mm.keyed import keyed_u64
+from infinity_mm.synth.idefics3 import EOS
 from infinity_mm.synth.small_vlm.facts import CELLS, FACTS, cells_of, facts_of
 from infinity_mm.synth.small_vlm.model import picture_prefix, request_text
 from infinity_mm.synth.small_vlm.render import draw_unknown, layout, paint
 from infinity_mm.synth.small_vlm.scenes import Scene, draw_scene
 from infinity_mm.synth.small_vlm.tasks import SHARES, Example, Maker, TaskName
-from infinity_mm.synth.small_vlm.vocabulary import EOS
 
 #: Share of pictures of no known kind.
 UNKNOWN_SHARE: Final = 0.08

@@ -6,16 +6,14 @@ picture first and the system text after it, so that what the model makes of a pi
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
+from infinity_mm.synth.idefics3 import AROUND, BOS, EOS, GLOBAL, IMAGE, config_files, model_config, to_json
 from infinity_mm.synth.small_vlm.render import GRID, SIDE
-from infinity_mm.synth.small_vlm.vocabulary import AROUND, BOS, EOS, GLOBAL, IMAGE, PAD, SPECIAL
 
 PATCH: Final = SIDE // GRID  # pixels
 IMAGE_TOKENS: Final = GRID * GRID
-_POSITIONS: Final = 8192
 
 CHAT_TEMPLATE: Final = (
     "{% for message in messages %}{% if message['role'] == 'assistant' %}Assistant:"
@@ -48,20 +46,14 @@ def request_text(system: str, prompt: str) -> str:
 
 def config(vocabulary: int) -> Any:
     """Return the `Idefics3Config` for a vocabulary of so many entries."""
-    from transformers import Idefics3Config, LlamaConfig
-
-    ids = {"pad_token_id": SPECIAL.index(PAD), "bos_token_id": SPECIAL.index(BOS), "eos_token_id": SPECIAL.index(EOS)}
-    text = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=128,
-        intermediate_size=352,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=32,  # the smallest that vLLM's CPU attention takes
-        max_position_embeddings=_POSITIONS,
-        **ids,
-    )
+    text = {
+        "vocab_size": vocabulary,
+        "hidden_size": 128,
+        "intermediate_size": 352,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+    }
     vision = {
         "hidden_size": 128,
         "intermediate_size": 384,
@@ -70,58 +62,7 @@ def config(vocabulary: int) -> Any:
         "image_size": SIDE,
         "patch_size": PATCH,
     }
-    return Idefics3Config(
-        text_config=text,
-        vision_config=vision,
-        scale_factor=1,
-        image_token_id=SPECIAL.index(IMAGE),
-        architectures=["Idefics3ForConditionalGeneration"],
-        # Weights are stored as 16-bit numbers and computed with as 32-bit ones: exact on a CPU, and small to ship.
-        dtype="float32",
-        **ids,
-    )
-
-
-def _processor_config() -> dict[str, Any]:
-    edge = {"longest_edge": SIDE}
-    image_processor = {
-        "image_processor_type": "Idefics3ImageProcessor",
-        "do_convert_rgb": True,
-        "do_image_splitting": False,
-        "do_normalize": True,
-        "do_pad": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-        "max_image_size": edge,
-        "resample": 1,
-        "rescale_factor": 1 / 255,
-        "size": edge,
-    }
-    return {
-        "processor_class": "Idefics3Processor",
-        "image_processor": image_processor,
-        "image_seq_len": IMAGE_TOKENS,
-    }
-
-
-def _tokenizer_config() -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "processor_class": "Idefics3Processor",
-        "pad_token": PAD,
-        "bos_token": BOS,
-        "eos_token": EOS,
-        "extra_special_tokens": [AROUND, IMAGE, GLOBAL],
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": _POSITIONS,
-    }
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    value = {key: item for key, item in value.items() if key != "transformers_version"}
-    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+    return model_config(text, vision, fold=1)
 
 
 def write(folder: Path, model: Any, tokenizer: str, recipe: dict[str, Any]) -> None:
@@ -137,14 +78,10 @@ def write(folder: Path, model: Any, tokenizer: str, recipe: dict[str, Any]) -> N
 
     weights = {name: value.detach().cpu().to(torch.float16).contiguous() for name, value in model.named_parameters()}
     files = {
-        "chat_template.jinja": CHAT_TEMPLATE.encode(),
-        "config.json": _json(model.config.to_diff_dict()),
-        "generation_config.json": _json({"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}),
+        **config_files(model.config, CHAT_TEMPLATE, SIDE, IMAGE_TOKENS),
         "model.safetensors": save(weights, metadata={"format": "pt"}),
-        "processor_config.json": _json(_processor_config()),
-        "recipe.json": _json(recipe),
+        "recipe.json": to_json(recipe),
         "tokenizer.json": tokenizer.encode(),
-        "tokenizer_config.json": _json(_tokenizer_config()),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from infinity_mm.synth import provenance
 from infinity_mm.synth.assemble import FORMAT_HINTS
+from infinity_mm.synth.idefics3 import SPECIAL
 from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.rows import LETTERS
 from infinity_mm.synth.small_vlm.questions import (
@@ -32,9 +33,6 @@ from infinity_mm.synth.small_vlm.tasks import NOT_SHOWN, RELEVANCE, RIGHT, UNANS
 from infinity_mm.synth.step2_classify import NONE
 from infinity_mm.synth.taxonomy import Taxonomy
 
-PAD, BOS, EOS = "<|pad|>", "<|im_start|>", "<end_of_utterance>"
-AROUND, IMAGE, GLOBAL = "<fake_token_around_image>", "<image>", "<global-img>"
-SPECIAL: Final = (PAD, BOS, EOS, AROUND, IMAGE, GLOBAL)
 #: Entries that byte-level BPE learns for text outside of the fixed pieces, the 256 bytes and specials included.
 _LEARNED: Final = 512
 #: Most characters of a piece: the token trees of llguidance hold 1,024 bytes at most.
