@@ -15,8 +15,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-# A loaded machine is no defect: nothing fails for taking long, not even the drawing of examples. The same commit is tried on the same examples, so
-# that a red run is red again; `--hypothesis-profile=explore` draws others.
+# A loaded machine is no defect: nothing fails for taking long, not even the drawing of examples. The same commit is
+# tried on the same examples, so that a red run is red again; `--hypothesis-profile=explore` draws others.
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("repeatable")
