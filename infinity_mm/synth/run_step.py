@@ -27,7 +27,7 @@ from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
 from infinity_mm.synth.merge import merge_turns
 from infinity_mm.synth.offers import with_offers
 from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
-from infinity_mm.synth.params import CallName, StepName, SynthParams
+from infinity_mm.synth.params import CallName, CheckName, StepName, SynthParams
 from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
@@ -109,6 +109,7 @@ def identity(params: SynthParams) -> Json:
     return {
         "version": VERSION,
         "prompts": {step: [prompt.file, prompt.sha256] for step, prompt in used_prompts(params).items()},
+        "checks": [[prompt.file, prompt.sha256] for prompt in checks.prompts(params.checks)],
         "taxonomy": Taxonomy.load().sha256,
         "params": dump,
     }
@@ -121,15 +122,17 @@ def synthesise(
     params: SynthParams,
     seed: int,
     only: Collection[str] | None = None,
+    comparer: Chat | None = None,
 ) -> list[Outcome]:
     """Run the four steps for a partition of pictures.
 
     Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
     itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
-    end once it is known. Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
+    end once it is known. `comparer` compares answers by their meaning; None leaves that to the writer.
+    Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
-    passed, ended = write(chat, parents, params, seed, only)
+    passed, ended = write(chat, parents, params, seed, only, comparer)
     judged, lost = _advance(_JUDGE, judge, passed, params, seed)
     ended += lost
     ended += [_settle(one, params) for one in judged]
@@ -138,7 +141,12 @@ def synthesise(
 
 
 def write(
-    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int, only: Collection[str] | None = None
+    chat: Chat,
+    parents: Sequence[Parent],
+    params: SynthParams,
+    seed: int,
+    only: Collection[str] | None = None,
+    comparer: Chat | None = None,
 ) -> tuple[list[_Live[Generated]], list[Outcome]]:
     """Run the steps before the judge; returns the attempts that it shall see, and the outcomes of the others."""
     distinct = len({parent.id for parent in parents})
@@ -161,7 +169,7 @@ def write(
     ended += lost
     passed, lost = _apply_rules(written, params)
     ended += lost
-    passed, lost = _apply_checks(chat, passed, params, seed)
+    passed, lost = _apply_checks(chat, comparer or chat, passed, params, seed)
     return passed, ended + lost
 
 
@@ -212,25 +220,38 @@ def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple
 
 
 def _apply_checks(
-    chat: Chat, live: Sequence[_Live[Generated]], params: SynthParams, seed: int
+    chat: Chat, comparer: Chat, live: Sequence[_Live[Generated]], params: SynthParams, seed: int
 ) -> tuple[list[_Live[Generated]], list[Outcome]]:
-    """Make the recipe's checks of what was written, all in one batch."""
+    """Make the recipe's checks of what was written: all questions in one batch, then all comparisons in another."""
     if not params.checks.any:
         return list(live), []
-    asked = [checks.requests(one.row, params, seed) for one in live]
-    made = iter(call(chat, [request for each in asked for request in each.values()], params.max_retries))
+    asked = _ask(chat, live, [checks.requests(one.row, params, seed) for one in live], params)
+    open_pairs = [checks.comparisons(one.row, _replies(one), params.checks, seed) for one in asked]
     passed: list[_Live[Generated]] = []
     ended: list[Outcome] = []
-    for one, each in zip(live, asked, strict=True):
-        calls: dict[CallName, Call] = {name: next(made) for name in each}
-        found = checks.read(one.row, {name: calls[name].reply for name in each}, params.checks)
-        after = replace(one, row=replace(one.row, checks=found), calls={**one.calls, **calls})
+    for one in _ask(comparer, asked, open_pairs, params):
+        after = replace(one, row=replace(one.row, checks=checks.read(one.row, _replies(one), params.checks)))
         broken = checks.verdict(after.row, params.checks)
         if broken is None:
             passed.append(after)
         else:
             ended.append(_end(after, step4_filter.STAGE, broken))
     return passed, ended
+
+
+def _ask(
+    chat: Chat, live: Sequence[_Live[R]], asked: Sequence[Mapping[CheckName, Request]], params: SynthParams
+) -> list[_Live[R]]:
+    """Return the attempts with the answers to the further calls that each asks for, all made in one batch."""
+    made = iter(call(chat, [request for each in asked for request in each.values()], params.max_retries))
+    return [
+        replace(one, calls={**one.calls, **{name: next(made) for name in each}})
+        for one, each in zip(live, asked, strict=True)
+    ]
+
+
+def _replies(one: _Live[R]) -> dict[CallName, Reply]:
+    return {name: made.reply for name, made in one.calls.items()}
 
 
 def _settle(one: _Live[Judged], params: SynthParams) -> Outcome:
