@@ -19,7 +19,7 @@ from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.calls import Call
-from infinity_mm.synth.engines.select import lasting_chat, resolve_engine
+from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.replay import Recording, from_json, to_json
 from infinity_mm.synth.run_step import write
@@ -49,6 +49,8 @@ class WriteSpec:
     seed: int
     cache: str | None
     writer: str
+    #: `infinity_mm.synth.cache.key.model_identity` of the model that compares answers; None where the writer does.
+    comparer: str | None
     only: tuple[str, ...] | None
 
 
@@ -61,18 +63,26 @@ class WriteWorker:
         self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
         self._engine = lasting_chat(self._params.model)
         self._chat = RememberingChat(self._engine, self._memory, spec.writer)
+        self._comparer = remembering_comparer(self._params, self._memory, spec.comparer)
 
     def __call__(self, task: WriteTask) -> None:
         """Run the steps and write the calls down; every answer is kept, whatever happens."""
         store, before = Store(Location(task.work)), self._engine.seconds
         only = None if self._spec.only is None else frozenset(self._spec.only)
         recording = Recording(self._chat)
+        comparer = None if self._comparer is None else Recording(self._comparer, recording.calls)
         try:
-            write(recording, read_parents(store, task.places), self._params, self._spec.seed, only)
+            write(recording, read_parents(store, task.places), self._params, self._spec.seed, only, comparer)
         finally:
             self._memory.flush()
         seconds = orjson.dumps(self._engine.seconds - before)
         store.at(task.output).write_bytes(seconds + b"\n" + to_json(recording.calls))
+
+
+def remembering_comparer(params: SynthParams, memory: Memory, name: str | None) -> RememberingChat | None:
+    """Return the model that compares answers, with its memory; None where the writer does, or nobody."""
+    engine = lasting_comparer(params.checks.semantic)
+    return None if engine is None or name is None else RememberingChat(engine, memory, name)
 
 
 def read_written(store: Store, path: str) -> tuple[dict[str, Call], float]:
