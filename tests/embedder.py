@@ -12,6 +12,7 @@ MEANINGS = (
     ("wall",),
     ("bridge",),
     ("thing",),
+    ("picture",),
 )
 
 

@@ -83,6 +83,10 @@ class SynthTask:
     places: Places
     #: Where the writer's calls are, if it went first; see `infinity_mm.pipeline.writing`.
     written: str | None = None
+    #: Where the calls for its tags are, and what its attempts are offered, as JSON, where that is settled over the
+    #: whole run; see `infinity_mm.pipeline.offering`.
+    tagged: str | None = None
+    offers: str | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -17,12 +17,13 @@ from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
+from infinity_mm.pipeline.offering import plan_offers
 from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
 from infinity_mm.pipeline.probing import ProbeSpec, run_probing
 from infinity_mm.pipeline.settling import run_settling
-from infinity_mm.pipeline.writing import WriteSpec, apart, read_written, remembering_comparer, write_first
+from infinity_mm.pipeline.writing import WriteSpec, apart, read_calls, read_offers, remembering_comparer, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
@@ -36,7 +37,6 @@ from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded, Recording
-from infinity_mm.synth.rows import Parent
 from infinity_mm.synth.run_step import check, identity, synthesise, write
 from infinity_mm.synth.select_images import COLUMNS, select_images
 from infinity_mm.synth.tiny_model import is_trained
@@ -97,9 +97,14 @@ class WorkerSpec:
     #: `model_identity` of writer and judge.
     writer: str
     judge: str | None
-    #: The same of the model that compares answers; None where the writer does.
-    comparer: str | None
     only: tuple[str, ...] | None
+    #: The same of the model that compares answers; None where the writer does.
+    comparer: str | None = None
+
+    @property
+    def of_writer(self) -> WriteSpec:
+        """What an actor of the writer alone needs."""
+        return WriteSpec(self.params_json, self.seed, self.cache, self.writer, self.only, self.comparer)
 
 
 class SynthWorker:
@@ -126,28 +131,23 @@ class SynthWorker:
         parents = read_parents(store, task.places)
         before = sum(engine.seconds for engine in self._engines)
         only = None if self._spec.only is None else frozenset(self._spec.only)
-        chat: Chat = self._chat
-        comparer: Chat | None = self._comparer
-        written = 0.0
-        if task.written is not None:
-            calls, written = read_written(store, task.written)
-            chat, comparer = self._recorded(calls)
+        calls, earlier = read_calls(store, task.written or task.tagged)
+        offers = read_offers(task.offers)
+        recording = Recording(self._chat, calls)
+        comparer = None if self._comparer is None else Recording(self._comparer, calls)
+        chats: tuple[Chat, Chat | None] = recording, comparer
         try:
-            if task.written is None and apart(self._params):
-                chat, comparer = self._recorded(self._write_alone(parents, only))
-            found = synthesise(chat, self._judge, parents, self._params, self._spec.seed, only, comparer)
+            if apart(self._params) and task.written is None:
+                # The writer goes first while the judge's engine is closed, then its own is.
+                self._judge.close()
+                write(recording, parents, self._params, self._spec.seed, only, comparer, offers)
+                self._chat.close()
+            if apart(self._params) or task.written is not None:
+                chats = self._recorded(calls)
+            found = synthesise(chats[0], self._judge, parents, self._params, self._spec.seed, only, chats[1], offers)
         finally:
             self._memory.flush()
-        return found, written + sum(engine.seconds for engine in self._engines) - before
-
-    def _write_alone(self, parents: Sequence[Parent], only: frozenset[str] | None) -> dict[str, Call]:
-        """Let the writer go first while the judge's engine is closed, then close the writer's; returns its calls."""
-        self._judge.close()
-        recording = Recording(self._chat)
-        comparer = None if self._comparer is None else Recording(self._comparer, recording.calls)
-        write(recording, parents, self._params, self._spec.seed, only, comparer)
-        self._chat.close()
-        return recording.calls
+        return found, earlier + sum(engine.seconds for engine in self._engines) - before
 
     def _recorded(self, calls: dict[str, Call]) -> tuple[Recorded, Recorded | None]:
         """Return writer and comparer as they answer from calls that were written down."""
@@ -199,9 +199,9 @@ def run_synthesis(
     tasks = generation_tasks(context, fates, params, subset)
     spec, gpus = worker_spec(context, params, subset)
     ready = SynthParams.model_validate_json(spec.params_json)
+    tasks = plan_offers(context, tasks, params, spec.of_writer)
     if apart(ready):
-        first = WriteSpec(spec.params_json, spec.seed, spec.cache, spec.writer, spec.comparer, spec.only)
-        tasks = write_first(context, tasks, first)
+        tasks = write_first(context, tasks, spec.of_writer)
     run_actor_pass(
         context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
     )
