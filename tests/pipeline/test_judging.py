@@ -104,7 +104,13 @@ def _check_report(manifest, work):
     assert made.yields["synth.filter"]["out"] == kept
 
     html = (work / "report/index.html").read_text()
-    for text in ("Questions by instruction type", "Quality of the judge", "without the picture", "data:image/jpeg"):
+    for text in (
+        "Questions by instruction type",
+        "Quality of the judge",
+        "without the picture",
+        "Answers compared with",
+        "data:image/jpeg",
+    ):
         assert text in html
 
 

@@ -8,6 +8,7 @@ import yaml
 
 from infinity_mm.fs import Location
 from infinity_mm.pipeline import synthesis
+from infinity_mm.pipeline.estimate import estimate
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
@@ -87,6 +88,12 @@ def test_partitions_change_nothing(make, served, tmp_path, monkeypatch):
     assert first.synthesis.yields == second.synthesis.yields
     again = make("pieces", cache=False)
     assert made_of(again) == {"synth-tag": (0, 7), "synth-offers": (0, 1), "synth": (0, 7)}
+    recipe = load_recipe(tmp_path / "shared.yaml")
+    left = estimate(recipe, Location.of(tmp_path / "pieces"), QUIET, synthesis.Subset())
+    assert (left.pictures, left.piloted) == (0, 0)
+    left = estimate(recipe, Location.of(tmp_path / "elsewhere"), QUIET, synthesis.Subset())
+    assert (left.pictures, left.new) == (20, 20)
+    assert left.steps["tag"].calls == 20
 
 
 def test_writer_and_judge_apart_make_the_same(make, served, tmp_path, monkeypatch):
