@@ -198,6 +198,7 @@ def run_synthesis(
     check(params)
     tasks = generation_tasks(context, fates, params, subset)
     spec, gpus = worker_spec(context, params, subset)
+    _warn_of_comparer(context, params)
     ready = SynthParams.model_validate_json(spec.params_json)
     tasks = plan_offers(context, tasks, params, spec.of_writer)
     if apart(ready):
@@ -297,6 +298,16 @@ def _placed(spec: ModelSpec) -> ModelSpec:
     engine = resolve_engine(spec)
     gpus = spec.gpus or (1.0 if engine == "vllm" and not vllm_is_cpu_build() else 0.0)
     return spec.model_copy(update={"engine": engine, "gpus": gpus})
+
+
+def _warn_of_comparer(context: Context, params: SynthParams) -> None:
+    """Say so where answers are compared by a model that was never taught to."""
+    semantic = params.checks.semantic
+    if semantic is not None and semantic.by == "model" and params.model.name in (EMBEDDED, RANDOM):
+        context.reporter.line(
+            f"warning: synth.checks.semantic asks the model {params.model.name!r} whether two answers mean the same, "
+            "and it was not trained for that; its yes or no means nothing. Name a real model, or compare by embedding"
+        )
 
 
 def _comparer_identity(params: SynthParams) -> str | None:
