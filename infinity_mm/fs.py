@@ -205,10 +205,11 @@ class Location:
             stream.write(data)
 
     def delete(self) -> None:
-        """Delete the file, if it is there."""
+        """Delete the file, if it is there; another process may delete it at the same time."""
         filesystem, path = self._open()
         if self._info().type == pafs.FileType.File:
-            filesystem.delete_file(path)
+            with suppress(FileNotFoundError):
+                filesystem.delete_file(path)
 
     def delete_dir(self) -> None:
         """Delete the folder and all below it, if it is there."""

@@ -100,6 +100,9 @@ class SynthesisReport(Frozen):
     yields: dict[str, dict[str, int]]
     #: instruction type -> what became of the attempts that got it.
     types: dict[str, TypeYields] = Field(default_factory=dict)
+    #: "blind" and "agreement" -> how answers compared with the written ones: ``exact_same``, ``exact_other``,
+    #: ``numeric_same``, ..., ``semantic_other``, and ``unknown`` where the call failed -> answers.
+    comparisons: dict[str, dict[str, int]] = Field(default_factory=dict)
     #: How well the judge tells right from wrong; None where the recipe measures nothing.
     judge: JudgeReport | None = None
     #: Empty where the recipe computes no losses.

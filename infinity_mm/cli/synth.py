@@ -134,6 +134,8 @@ def _tell_outcome(manifest: Manifest, told: dict[str, Any], as_json: bool) -> No
     out = console()
     out.print(types_table(report))
     out.print(steps_table(report))
+    if report.comparisons:
+        out.print(comparisons_table(report))
     out.print(
         f"{books.rows:,} attempts: {books.kept:,} kept, {sum(books.dropped.values()):,} dropped, "
         f"{sum(books.quarantined.values()):,} quarantined; {report.engine} {report.engine_version} ran {report.model} "
@@ -201,4 +203,16 @@ def steps_table(report: SynthesisReport) -> Table:
         reasons = "  ".join(f"{reason} {n}" for reason, n in flow.items() if reason not in known)
         numbers = (flow["in"], flow["out"], cost.calls, cost.cached, cost.prompt_tokens, cost.completion_tokens)
         table.add_row(step, *(f"{n:,}" for n in numbers), reasons)
+    return table
+
+
+def comparisons_table(report: SynthesisReport) -> Table:
+    """Return how the answers of blind test and agreement compared with the written ones, and by what."""
+    table = Table(title="answers compared with the written ones", title_justify="left")
+    table.add_column("check")
+    kinds = [f"{by}_{end}" for by in ("exact", "numeric", "semantic") for end in ("same", "other")] + ["unknown"]
+    for kind in kinds:
+        table.add_column(kind.replace("_", ": "), justify="right")
+    for check, counts in report.comparisons.items():
+        table.add_row(check, *(f"{counts.get(kind, 0):,}" for kind in kinds))
     return table

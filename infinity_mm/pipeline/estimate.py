@@ -15,6 +15,7 @@ from infinity_mm.errors import RecipeError
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
+from infinity_mm.pipeline.offering import known_offers
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, unfinished
 from infinity_mm.pipeline.run import RunOptions, curate, open_run
@@ -83,10 +84,11 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         if params is None:
             raise RecipeError(f"recipe {recipe.name} has no synth section: there is nothing to estimate")
         fates = curate(context).fates
-        tasks = unfinished(context.store, generation_tasks(context, fates, params, subset))
+        spec, gpus = worker_spec(context, params, subset)
+        drawn = generation_tasks(context, fates, params, subset)
+        tasks = unfinished(context.store, known_offers(context, drawn, params, spec.of_writer))
         places = [place for task in tasks for place in task.places]
         new, known = _by_cache(context, params, places)
-        spec, gpus = worker_spec(context, params, subset)
         total: Counter[str] = Counter()  # of floats
         piloted = 0
         groups = [group for group in (new, known) if group]

@@ -41,6 +41,12 @@ ATTEMPTS = pa.schema(
         pa.field("relevant", pa.bool_()),
         pa.field("blind_correct", pa.bool_()),
         pa.field("agreement", pa.float64()),
+        # Of each answer, without the picture and with it: which comparison decided (exact, numeric, semantic, or null
+        # where none did), and the cosine to the written answer where embeddings were compared. Null where none was.
+        pa.field("blind_by", pa.list_(pa.string())),
+        pa.field("blind_similarity", pa.list_(pa.float64())),
+        pa.field("agreement_by", pa.list_(pa.string())),
+        pa.field("agreement_similarity", pa.list_(pa.float64())),
         # What was written, also for a dropped row, as JSON; null where nothing was.
         pa.field("generation", pa.string()),
         # Counts per step and type of the whole part, as JSON, and the engine's description; on the first row only.
@@ -77,6 +83,10 @@ class SynthTask:
     places: Places
     #: Where the writer's calls are, if it went first; see `infinity_mm.pipeline.writing`.
     written: str | None = None
+    #: Where the calls for its tags are, and what its attempts are offered, as JSON, where that is settled over the
+    #: whole run; see `infinity_mm.pipeline.offering`.
+    tagged: str | None = None
+    offers: str | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -144,8 +154,17 @@ def _attempt(one: Outcome) -> dict[str, Any]:
         "relevant": checks.get("relevant"),
         "blind_correct": checks.get("blind_correct"),
         "agreement": checks.get("agreement"),
+        **_comparisons("blind", checks.get("blind_comparisons")),
+        **_comparisons("agreement", checks.get("comparisons")),
         "generation": None if one.generation is None else to_json(one.generation),
     }
+
+
+def _comparisons(check: str, found: Sequence[dict[str, Any]] | None) -> dict[str, Any]:
+    """Return the columns that say how the answers of a check were compared."""
+    if not found:
+        return {}
+    return {f"{check}_by": [one["by"] for one in found], f"{check}_similarity": [one["similarity"] for one in found]}
 
 
 def _calls(found: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -172,7 +191,7 @@ def _engine(found: Sequence[Outcome]) -> str | None:
 
 def read_report(store: Store, tasks: Sequence[SynthTask], settings: dict[str, Any]) -> SynthesisReport:
     """Return the report of finished partitions; `settings` are the fields that say what was asked for."""
-    total: dict[str, Any] = {"steps": {}, "types": {}}
+    total: dict[str, Any] = {"steps": {}, "types": {}, "comparisons": {}}
     info: EngineInfo | None = None
     for task in tasks:
         for row in store.read(task.attempts, ["yields", "engine"]).slice(0, 1).to_pylist():
@@ -191,6 +210,7 @@ def read_report(store: Store, tasks: Sequence[SynthTask], settings: dict[str, An
         | {
             "yields": flat,
             "types": total["types"],
+            "comparisons": total["comparisons"],
             "calls": count_calls(store, tasks),
             "prompt_tokens": sum(counts["prompt_tokens"] for counts in steps.values()),
             "completion_tokens": sum(counts["completion_tokens"] for counts in steps.values()),

@@ -49,6 +49,9 @@ _STATE = (
     "state/decontaminate-generated-templates",
     "state/merge/verdicts",
     "state/merge/additions",
+    "state/synth/tags",
+    "state/synth/tagged",
+    "state/synth/offers",
 )
 
 

@@ -11,22 +11,24 @@ import pyarrow as pa
 
 from infinity_mm.engine import Resources
 from infinity_mm.errors import ModelError
-from infinity_mm.fingerprint import fingerprint
+from infinity_mm.fingerprint import Json, fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
+from infinity_mm.pipeline.offering import plan_offers
 from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
 from infinity_mm.pipeline.probing import ProbeSpec, run_probing
 from infinity_mm.pipeline.settling import run_settling
-from infinity_mm.pipeline.writing import WriteSpec, apart, read_written, write_first
+from infinity_mm.pipeline.writing import WriteSpec, apart, read_calls, read_offers, remembering_comparer, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import model_identity
+from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.reviving import RevivingChat
@@ -35,7 +37,6 @@ from infinity_mm.synth.outcomes import Outcome
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded, Recording
-from infinity_mm.synth.rows import Parent
 from infinity_mm.synth.run_step import check, identity, synthesise, write
 from infinity_mm.synth.select_images import COLUMNS, select_images
 from infinity_mm.synth.tiny_model import is_trained
@@ -97,6 +98,13 @@ class WorkerSpec:
     writer: str
     judge: str | None
     only: tuple[str, ...] | None
+    #: The same of the model that compares answers; None where the writer does.
+    comparer: str | None = None
+
+    @property
+    def of_writer(self) -> WriteSpec:
+        """What an actor of the writer alone needs."""
+        return WriteSpec(self.params_json, self.seed, self.cache, self.writer, self.only, self.comparer)
 
 
 class SynthWorker:
@@ -108,6 +116,7 @@ class SynthWorker:
         self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
         self._engines: list[RevivingChat] = []
         self._chat = self._remembering(self._params.model, spec.writer)
+        self._comparer = remembering_comparer(self._params, self._memory, spec.comparer)
         judge = self._params.judge
         self._judge = self._chat if judge is None or spec.judge is None else self._remembering(judge, spec.judge)
 
@@ -122,26 +131,28 @@ class SynthWorker:
         parents = read_parents(store, task.places)
         before = sum(engine.seconds for engine in self._engines)
         only = None if self._spec.only is None else frozenset(self._spec.only)
-        chat: Chat = self._chat
-        written = 0.0
-        if task.written is not None:
-            calls, written = read_written(store, task.written)
-            chat = Recorded(calls, self._spec.writer)
+        calls, earlier = read_calls(store, task.written or task.tagged)
+        offers = read_offers(task.offers)
+        recording = Recording(self._chat, calls)
+        comparer = None if self._comparer is None else Recording(self._comparer, calls)
+        chats: tuple[Chat, Chat | None] = recording, comparer
         try:
-            if task.written is None and apart(self._params):
-                chat = self._write_alone(parents, only)
-            found = synthesise(chat, self._judge, parents, self._params, self._spec.seed, only)
+            if apart(self._params) and task.written is None:
+                # The writer goes first while the judge's engine is closed, then its own is.
+                self._judge.close()
+                write(recording, parents, self._params, self._spec.seed, only, comparer, offers)
+                self._chat.close()
+            if apart(self._params) or task.written is not None:
+                chats = self._recorded(calls)
+            found = synthesise(chats[0], self._judge, parents, self._params, self._spec.seed, only, chats[1], offers)
         finally:
             self._memory.flush()
-        return found, written + sum(engine.seconds for engine in self._engines) - before
+        return found, earlier + sum(engine.seconds for engine in self._engines) - before
 
-    def _write_alone(self, parents: Sequence[Parent], only: frozenset[str] | None) -> Recorded:
-        """Let the writer go first while the judge's engine is closed, then close the writer's."""
-        self._judge.close()
-        recording = Recording(self._chat)
-        write(recording, parents, self._params, self._spec.seed, only)
-        self._chat.close()
-        return Recorded(recording.calls, self._spec.writer)
+    def _recorded(self, calls: dict[str, Call]) -> tuple[Recorded, Recorded | None]:
+        """Return writer and comparer as they answer from calls that were written down."""
+        comparer = None if self._spec.comparer is None else Recorded(calls, self._spec.comparer)
+        return Recorded(calls, self._spec.writer), comparer
 
     def _remembering(self, spec: ModelSpec, identity: str) -> RememberingChat:
         engine = lasting_chat(spec)
@@ -187,9 +198,11 @@ def run_synthesis(
     check(params)
     tasks = generation_tasks(context, fates, params, subset)
     spec, gpus = worker_spec(context, params, subset)
+    _warn_of_comparer(context, params)
     ready = SynthParams.model_validate_json(spec.params_json)
+    tasks = plan_offers(context, tasks, params, spec.of_writer)
     if apart(ready):
-        tasks = write_first(context, tasks, WriteSpec(spec.params_json, spec.seed, spec.cache, spec.writer, spec.only))
+        tasks = write_first(context, tasks, spec.of_writer)
     run_actor_pass(
         context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
     )
@@ -213,7 +226,13 @@ def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParam
         known = known_parents(context.store)
         drawn = [row for row in drawn if row["id"] in known]
     engine = resolve_engine(params.model)
-    models = [_model_name(params.model), None if params.judge is None else _model_name(params.judge), engine]
+    models: list[Json] = [
+        _model_name(params.model),
+        None if params.judge is None else _model_name(params.judge),
+        engine,
+    ]
+    comparer = _comparer_identity(params)
+    models += [] if comparer is None else [comparer]
     made_of = [identity(params), models, *([list(subset.only)] if subset.only is not None else [])]
     tasks = []
     for number in range(0, len(drawn), PARENTS_PER_PART):
@@ -237,6 +256,7 @@ def worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[
         cache=None if cache is None else cache.uri,
         writer=model_identity(params.model),
         judge=None if params.judge is None else model_identity(params.judge),
+        comparer=_comparer_identity(params),
         only=subset.only,
     )
     return spec, max(writer.gpus, judge.gpus if judge is not None else 0.0)
@@ -266,7 +286,8 @@ def _settings(params: SynthParams, spec: WorkerSpec, gpus: float) -> dict[str, A
         "self_judged": spec.judge in (None, spec.writer),
         "random_weights": params.model.name == RANDOM or (params.model.name == EMBEDDED and not is_trained()),
         "prompts": {step: (prompt.file, prompt.sha256) for step, prompt in used_prompts(params).items()},
-        "models": {"writer": spec.writer, "judge": spec.judge or spec.writer},
+        "models": {"writer": spec.writer, "judge": spec.judge or spec.writer}
+        | ({} if spec.comparer is None else {"comparer": spec.comparer}),
         "only": spec.only,
         "gpus": gpus,
     }
@@ -277,6 +298,22 @@ def _placed(spec: ModelSpec) -> ModelSpec:
     engine = resolve_engine(spec)
     gpus = spec.gpus or (1.0 if engine == "vllm" and not vllm_is_cpu_build() else 0.0)
     return spec.model_copy(update={"engine": engine, "gpus": gpus})
+
+
+def _warn_of_comparer(context: Context, params: SynthParams) -> None:
+    """Say so where answers are compared by a model that was never taught to."""
+    semantic = params.checks.semantic
+    if semantic is not None and semantic.by == "model" and params.model.name in (EMBEDDED, RANDOM):
+        context.reporter.line(
+            f"warning: synth.checks.semantic asks the model {params.model.name!r} whether two answers mean the same, "
+            "and it was not trained for that; its yes or no means nothing. Name a real model, or compare by embedding"
+        )
+
+
+def _comparer_identity(params: SynthParams) -> str | None:
+    """Name the model that compares answers; None where the writer does, or nobody."""
+    semantic = params.checks.semantic
+    return None if semantic is None or semantic.embedding is None else model_identity(semantic.embedding.spec)
 
 
 def _model_name(spec: ModelSpec) -> list[str | None]:

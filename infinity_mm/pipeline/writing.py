@@ -5,7 +5,8 @@ What the writer says is kept beside the partitions until the judge has been ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import orjson
@@ -19,7 +20,7 @@ from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.calls import Call
-from infinity_mm.synth.engines.select import lasting_chat, resolve_engine
+from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.replay import Recording, from_json, to_json
 from infinity_mm.synth.run_step import write
@@ -33,6 +34,9 @@ class WriteTask:
 
     work: str
     places: Places
+    #: As for `infinity_mm.pipeline.generated.SynthTask`.
+    tagged: str | None
+    offers: str | None
     output: str
 
     @property
@@ -50,35 +54,72 @@ class WriteSpec:
     cache: str | None
     writer: str
     only: tuple[str, ...] | None
+    #: `infinity_mm.synth.cache.key.model_identity` of the model that compares answers; None where the writer does.
+    comparer: str | None = None
+
+
+class Writer:
+    """The writing model with its memory, and the model that compares answers, if any."""
+
+    def __init__(self, spec: WriteSpec) -> None:
+        self.params = SynthParams.model_validate_json(spec.params_json)
+        self.seed = spec.seed
+        self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
+        self._engine = lasting_chat(self.params.model)
+        self._chat = RememberingChat(self._engine, self._memory, spec.writer)
+        self.comparer = remembering_comparer(self.params, self._memory, spec.comparer)
+
+    @contextmanager
+    def recording(self, calls: dict[str, Call]) -> Iterator[Recording]:
+        """Yield the model for one partition, whose first calls are known; every answer is kept, whatever happens."""
+        self._before = self._engine.seconds
+        try:
+            yield Recording(self._chat, calls)
+        finally:
+            self._memory.flush()
+
+    def write_down(self, store: Store, path: str, recording: Recording, seconds: float = 0.0) -> None:
+        """Write the calls of a partition, and the seconds of the engine besides those of an earlier pass."""
+        spent = orjson.dumps(self._engine.seconds - self._before + seconds)
+        store.at(path).write_bytes(spent + b"\n" + to_json(recording.calls))
 
 
 class WriteWorker:
     """Holds the generating model; lives in an actor."""
 
     def __init__(self, spec: WriteSpec) -> None:
-        self._params = SynthParams.model_validate_json(spec.params_json)
-        self._spec = spec
-        self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
-        self._engine = lasting_chat(self._params.model)
-        self._chat = RememberingChat(self._engine, self._memory, spec.writer)
+        self._writer = Writer(spec)
+        self._only = None if spec.only is None else frozenset(spec.only)
 
     def __call__(self, task: WriteTask) -> None:
-        """Run the steps and write the calls down; every answer is kept, whatever happens."""
-        store, before = Store(Location(task.work)), self._engine.seconds
-        only = None if self._spec.only is None else frozenset(self._spec.only)
-        recording = Recording(self._chat)
-        try:
-            write(recording, read_parents(store, task.places), self._params, self._spec.seed, only)
-        finally:
-            self._memory.flush()
-        seconds = orjson.dumps(self._engine.seconds - before)
-        store.at(task.output).write_bytes(seconds + b"\n" + to_json(recording.calls))
+        """Run the steps and write the calls down."""
+        store, writer = Store(Location(task.work)), self._writer
+        calls, earlier = read_calls(store, task.tagged)
+        with writer.recording(calls) as recording:
+            comparer = None if writer.comparer is None else Recording(writer.comparer, calls)
+            parents = read_parents(store, task.places)
+            write(recording, parents, writer.params, writer.seed, self._only, comparer, read_offers(task.offers))
+        writer.write_down(store, task.output, recording, earlier)
 
 
-def read_written(store: Store, path: str) -> tuple[dict[str, Call], float]:
-    """Return the calls of a partition, and the seconds of the engine that made them."""
+def remembering_comparer(params: SynthParams, memory: Memory, name: str | None) -> RememberingChat | None:
+    """Return the model that compares answers, with its memory; None where the writer does, or nobody."""
+    engine = lasting_comparer(params.checks.semantic)
+    return None if engine is None or name is None else RememberingChat(engine, memory, name)
+
+
+def read_calls(store: Store, path: str | None) -> tuple[dict[str, Call], float]:
+    """Return the calls of a partition that an earlier pass made, and the seconds of its engine; none for None."""
+    if path is None:
+        return {}, 0.0
     seconds, _, calls = store.at(path).read_bytes().partition(b"\n")
     return from_json(calls), float(seconds)
+
+
+def read_offers(text: str | None) -> dict[str, list[str]] | None:
+    """Return attempt -> types that it is offered, None where that is left to the partition."""
+    found: dict[str, list[str]] | None = None if text is None else orjson.loads(text)
+    return found
 
 
 def apart(params: SynthParams) -> bool:
@@ -91,7 +132,9 @@ def write_first(context: Context, tasks: Sequence[SynthTask], spec: WriteSpec) -
     """Run the writer for the partitions that are not finished; returns all tasks with the writer's part named."""
     named = [replace(task, written=f"{_FOLDER}/{task.part.fingerprint}.json") for task in tasks]
     todo = [
-        WriteTask(task.work, task.places, task.written) for task in unfinished(context.store, named) if task.written
+        WriteTask(task.work, task.places, task.tagged, task.offers, task.written)
+        for task in unfinished(context.store, named)
+        if task.written
     ]
     gpus = SynthParams.model_validate_json(spec.params_json).model.gpus
     resources = Resources(cpus=1.0, gpus=gpus)

@@ -1,4 +1,8 @@
-"""Examples that the generator is shown: seed rows of the same type, about other pictures."""
+"""Examples that the generator is shown: seed rows of the same type, about other pictures.
+
+As text alone. Seed rows name their pictures and do not hold them; a second picture costs as many tokens as the row's
+own, and models that were trained on one picture a turn may ask about the wrong one.
+"""
 
 from __future__ import annotations
 

@@ -83,12 +83,13 @@ class Outcome:
 
 
 def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Return counts, ready for JSON: ``steps`` by stage and ``types`` by leaf.
+    """Return counts, ready for JSON: ``steps`` by stage, ``types`` by leaf, ``comparisons`` by check.
 
     Per stage: attempts in, out, dropped, quarantined, reasons, tries, prompt_tokens, completion_tokens. Per leaf, of
     the attempts that got this type: kept, dropped, quarantined, their reasons as ``stage.reason``, the tokens of all
     their calls but the tags, and ``steps``: how many came into each later stage and went on. Counts of parts add up
     to the counts of the whole, see `add_yields`. Questions are counted, not records: a turn of a merged one is kept.
+    Comparisons are as in `infinity_mm.manifest.SynthesisReport`.
     """
     # A turn of another record has come through every step.
     gathered = [
@@ -98,7 +99,20 @@ def yields(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     return {
         "steps": _steps(gathered),
         "types": {leaf: _type([one for one in gathered if one.leaf == leaf]) for leaf in leaves},
+        "comparisons": _comparisons(gathered),
     }
+
+
+def _comparisons(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
+    """Count by which comparison the answers of each check were found to say the same as the written ones, or not."""
+    counts: dict[str, Counter[str]] = {}
+    for one in outcomes:
+        found = (one.generation or {}).get("checks") or {}
+        for check, field in (("blind", "blind_comparisons"), ("agreement", "comparisons")):
+            for made in found.get(field, ()):
+                kind = "unknown" if made["same"] is None else f"{made['by']}_{'same' if made['same'] else 'other'}"
+                counts.setdefault(check, Counter())[kind] += 1
+    return {check: dict(sorted(kinds.items())) for check, kinds in sorted(counts.items())}
 
 
 def _steps(outcomes: Iterable[Outcome]) -> dict[str, Any]:

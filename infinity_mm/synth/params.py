@@ -21,7 +21,10 @@ from infinity_mm.synth.taxonomy import Taxonomy
 StepName = Literal["tag", "classify", "generate", "judge"]
 STEP_NAMES: tuple[StepName, ...] = ("tag", "classify", "generate", "judge")
 #: Calls that check what was written, where the recipe asks for them; the second of a pair asks again.
-CheckName = Literal["relevance", "blind", "blind_again", "answer", "answer_again"]
+AskName = Literal["relevance", "blind", "blind_again", "answer", "answer_again"]
+#: Calls that compare an answer with the written one, where text and numbers leave it open.
+CompareName = Literal["same_blind", "same_answer", "same_answer_again"]
+CheckName = AskName | CompareName
 CallName = StepName | CheckName
 
 
@@ -129,6 +132,41 @@ class OfferParams(Frozen):
         return self.max_share < 1 or any(share < 1 for share in self.shares.values())
 
 
+class EmbeddingModel(Frozen):
+    """A sentence-embedding model through transformers, on the CPU; mean pooling over its last hidden states."""
+
+    #: Hub name or local folder, e.g. sentence-transformers/all-MiniLM-L6-v2.
+    name: str
+    #: Hub commit; None takes the default branch and records what it resolved to.
+    revision: str | None = None
+    #: Longest text in tokens; a longer one is no result. The model's own limit holds besides.
+    max_tokens: int = Field(default=256, ge=8)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model as the other engines name theirs."""
+        return ModelSpec(name=self.name, revision=self.revision, engine="transformers", max_model_len=self.max_tokens)
+
+
+class SemanticParams(Frozen):
+    """How answers are compared where neither text nor numbers can tell; one call for each such pair."""
+
+    #: ``model`` asks the writing model, yes or no; ``embedding`` compares sentence embeddings by their cosine.
+    by: Literal["model", "embedding"] = "model"
+    #: Only for ``embedding``, which needs it.
+    embedding: EmbeddingModel | None = None
+    #: Least cosine that counts as the same; it depends on the model.
+    threshold: float = Field(default=0.8, gt=0.0, le=1.0)
+    #: Compare detailed answers as well; brief ones always are.
+    detailed: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SemanticParams:
+        if (self.by == "embedding") != (self.embedding is not None):
+            raise ValueError("semantic.embedding names the model where semantic.by is embedding, and only there")
+        return self
+
+
 class CheckParams(Frozen):
     """Further looks at what was written, each for calls of its own; off by default, and then they cost none.
 
@@ -138,8 +176,8 @@ class CheckParams(Frozen):
 
     #: Ask whether the picture can answer the question (one call).
     relevance: Literal["off", "mark", "drop"] = "off"
-    #: Ask the question without the picture (one call; two for multiple choice, the options turned round). Only words,
-    #: phrases and options can be compared; other formats are not looked at.
+    #: Ask the question without the picture (one call; two for multiple choice, the options turned round). Without
+    #: ``semantic`` only words, phrases and options can be compared; other formats are not looked at.
     blind: Literal["off", "mark", "drop"] = "off"
     #: Answer the question twice, independently (two calls), in the same formats.
     agreement: Literal["off", "mark", "drop"] = "off"
@@ -147,6 +185,9 @@ class CheckParams(Frozen):
     min_agreement: float = Field(default=0.5, gt=0.0, le=1.0)
     #: Numbers agree within this share of the larger one.
     tolerance: float = Field(default=0.0, ge=0.0, le=0.5)
+    #: Compare answers by their meaning where text and numbers leave it open, those in sentences included; None counts
+    #: what is left open as another answer, and looks at no sentences.
+    semantic: SemanticParams | None = None
     #: How the independent answers are drawn.
     answer: Draw = Draw(temperature=0.7, top_p=0.9)
 

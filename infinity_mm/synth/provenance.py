@@ -11,7 +11,8 @@ from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import EngineInfo, Sampling
 from infinity_mm.synth.params import STEP_NAMES, CallName, StepName, SynthParams
 from infinity_mm.synth.prompts import Prompt
-from infinity_mm.synth.rows import Format, Judged
+from infinity_mm.synth.rows import Checks, Format, Judged
+from infinity_mm.synth.semantic import COMPARES
 from infinity_mm.synth.taxonomy import Taxonomy
 
 #: (name, version) of the prompt file of each step.
@@ -62,6 +63,14 @@ class TagProvenance(Frozen):
     confidence: int
 
 
+class ComparisonProvenance(Frozen):
+    """How an independent answer compares with the written one, see `infinity_mm.synth.rows.Comparison`."""
+
+    same: bool | None
+    by: str | None
+    similarity: float | None
+
+
 class CheckProvenance(Frozen):
     """What the checks found, see `infinity_mm.synth.rows.Checks`; None where it was not looked at."""
 
@@ -70,6 +79,10 @@ class CheckProvenance(Frozen):
     agreement: float | None
     blind_answers: tuple[str, ...]
     answers: tuple[str, ...]
+    blind_comparisons: tuple[ComparisonProvenance, ...]
+    comparisons: tuple[ComparisonProvenance, ...]
+    #: Who compared answers by their meaning; None where that was not needed, or not asked for.
+    compared_by: EngineInfo | None = None
 
 
 class Provenance(Frozen):
@@ -137,7 +150,7 @@ def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[Ste
         score=row.score,
         score_reason=row.reason,
         examples=generated.examples,
-        checks=CheckProvenance(**asdict(generated.checks)) if generated.checks else None,
+        checks=_checks(generated.checks, calls) if generated.checks else None,
         self_judged=(writer.model, writer.revision) == (judge.model, judge.revision),
         license_note=(
             f"The licence column is the picture's, from its parent row. The words were written by {writer.model}; "
@@ -145,6 +158,11 @@ def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[Ste
         ),
         calls={step: _one(prompts[step], calls[step]) for step in STEP_NAMES},
     )
+
+
+def _checks(found: Checks, calls: Mapping[CallName, Call]) -> CheckProvenance:
+    comparers = [calls[name].engine for name in COMPARES.values() if name in calls]
+    return CheckProvenance(**asdict(found), compared_by=comparers[0] if comparers else None)
 
 
 def _one(prompt: Prompt, made: Call) -> CallProvenance:

@@ -21,9 +21,10 @@ from infinity_mm.synth.chat import EngineInfo, Reply, Request
 
 @dataclass(frozen=True)
 class Recording:
-    """A remembering model whose every call, made or recalled, is also kept here."""
+    """A remembering model whose every call, made or recalled, is also kept here; what is kept is not asked again."""
 
     chat: RememberingChat
+    #: By name of the generation; recordings of several models may share them, since a name tells the model as well.
     calls: dict[str, Call] = field(default_factory=dict)
 
     @property
@@ -45,7 +46,9 @@ class Recording:
 
     def recall(self, requests: Sequence[Request], keys: Sequence[str]) -> list[Call | None]:
         """Return the calls that were made before, in order, and keep them."""
-        found = self.chat.recall(requests, keys)
+        found = [
+            self.calls.get(key) or before for key, before in zip(keys, self.chat.recall(requests, keys), strict=True)
+        ]
         self.calls.update({key: one for key, one in zip(keys, found, strict=True) if one is not None})
         return found
 

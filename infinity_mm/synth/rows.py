@@ -108,6 +108,18 @@ class Typed:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """How an independent answer compares with the written one."""
+
+    #: Whether they agree; None where that is open, or the call that should have told failed.
+    same: bool | None
+    #: What decided: the text or the option, the numbers, or the meaning; None where nothing did.
+    by: Literal["exact", "numeric", "semantic"] | None = None
+    #: Cosine of the two embeddings, -1 to 1; None where no embedding was asked.
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
 class Checks:
     """What answering the question again showed; None where it was not looked at, or the call failed."""
 
@@ -120,6 +132,9 @@ class Checks:
     #: What was answered: without the picture, then with it.
     blind_answers: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
+    #: How each of them compares with the written answer, in the same order.
+    blind_comparisons: tuple[Comparison, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ How a picture travels::
 Every step asks for the whole partition at once, so that the engine can batch. An attempt that ends
 early leaves the others alone; each gives exactly one `Outcome`. What becomes of a picture depends on
 (seed, params, picture, model) and not on the pictures beside it, as far as the engine's replies do not; shares of
-types (`offer`) are the exception, they are held inside a partition.
+types (`offer`) are the exception, they are held over all pictures of a run, or else of those given at once.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
 from infinity_mm.synth.merge import merge_turns
 from infinity_mm.synth.offers import with_offers
 from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
-from infinity_mm.synth.params import CallName, StepName, SynthParams
+from infinity_mm.synth.params import CallName, CheckName, StepName, SynthParams
 from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
-from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tagged, Typed
+from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tag, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
 from infinity_mm.synth.taxonomy import Taxonomy
 
 __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 
 #: Raised whenever the same replies would give other outcomes.
-VERSION = 1
+VERSION = 2
 
 #: Fields of `SynthParams` that choose pictures, or measure what was made; nothing of a row depends on them.
 _NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe", "loss"}
@@ -44,6 +44,9 @@ _NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe", "loss"}
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
 _MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus"}
+
+#: Attempt -> names of the types that it is offered, best first.
+Offers = Mapping[str, Sequence[str]]
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -109,6 +112,7 @@ def identity(params: SynthParams) -> Json:
     return {
         "version": VERSION,
         "prompts": {step: [prompt.file, prompt.sha256] for step, prompt in used_prompts(params).items()},
+        "checks": [[prompt.file, prompt.sha256] for prompt in checks.prompts(params.checks)],
         "taxonomy": Taxonomy.load().sha256,
         "params": dump,
     }
@@ -121,15 +125,19 @@ def synthesise(
     params: SynthParams,
     seed: int,
     only: Collection[str] | None = None,
+    comparer: Chat | None = None,
+    offers: Offers | None = None,
 ) -> list[Outcome]:
     """Run the four steps for a partition of pictures.
 
     Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
     itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
-    end once it is known. Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
+    end once it is known. `comparer` compares answers by their meaning; None leaves that to the writer. `offers` says
+    which types each attempt is offered (`infinity_mm.synth.offers`); None settles that among these pictures.
+    Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
-    passed, ended = write(chat, parents, params, seed, only)
+    passed, ended = write(chat, parents, params, seed, only, comparer, offers)
     judged, lost = _advance(_JUDGE, judge, passed, params, seed)
     ended += lost
     ended += [_settle(one, params) for one in judged]
@@ -138,17 +146,19 @@ def synthesise(
 
 
 def write(
-    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int, only: Collection[str] | None = None
+    chat: Chat,
+    parents: Sequence[Parent],
+    params: SynthParams,
+    seed: int,
+    only: Collection[str] | None = None,
+    comparer: Chat | None = None,
+    offers: Offers | None = None,
 ) -> tuple[list[_Live[Generated]], list[Outcome]]:
     """Run the steps before the judge; returns the attempts that it shall see, and the outcomes of the others."""
-    distinct = len({parent.id for parent in parents})
-    if distinct != len(parents):
-        raise StageError(f"synthesise: {len(parents)} parents with {distinct} distinct ids; give each parent once")
-    pictures = [_Live(parent, 0, parent, {}) for parent in parents]
-    tagged, untagged = _advance(_TAG, chat, pictures, params, seed)
+    tagged, untagged = _tag(chat, parents, params, seed)
     ended = [_again(one, n) for one in untagged for n in range(params.per_image)]
     attempts = [_Live(one.parent, n, Attempt(one.row, n), one.calls) for one in tagged for n in range(params.per_image)]
-    offered, lost = _offer(attempts, params, seed)
+    offered, lost = _offer(attempts, params, seed, offers)
     ended += lost
     typed, lost = _advance(_CLASSIFY, chat, offered, params, seed)
     ended += lost
@@ -161,8 +171,22 @@ def write(
     ended += lost
     passed, lost = _apply_rules(written, params)
     ended += lost
-    passed, lost = _apply_checks(chat, passed, params, seed)
+    passed, lost = _apply_checks(chat, comparer or chat, passed, params, seed)
     return passed, ended + lost
+
+
+def tag(chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int) -> dict[str, tuple[Tag, ...]]:
+    """Run the first step alone; returns id -> tags of the pictures that have any, in the order of `parents`."""
+    return {one.parent.id: one.row.tags for one in _tag(chat, parents, params, seed)[0]}
+
+
+def _tag(
+    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int
+) -> tuple[list[_Live[Tagged]], list[Outcome]]:
+    distinct = len({parent.id for parent in parents})
+    if distinct != len(parents):
+        raise StageError(f"synthesise: {len(parents)} parents with {distinct} distinct ids; give each parent once")
+    return _advance(_TAG, chat, [_Live(parent, 0, parent, {}) for parent in parents], params, seed)
 
 
 def _advance(
@@ -185,12 +209,15 @@ def _advance(
 
 
 def _offer(
-    live: Sequence[_Live[Attempt]], params: SynthParams, seed: int
+    live: Sequence[_Live[Attempt]], params: SynthParams, seed: int, offers: Offers | None
 ) -> tuple[list[_Live[Attempt]], list[Outcome]]:
     """Settle which types each attempt is offered; those that are left without any end here."""
-    rows = with_offers([one.row for one in live], params, seed)
+    if offers is None:
+        rows = with_offers([one.row for one in live], params, seed)
+    else:
+        rows = [replace(one.row, offered=tuple(offers.get(one.row.key, ()))) for one in live]
     after = [replace(one, row=row) for one, row in zip(live, rows, strict=True)]
-    none = Drop("no_type_left", "every type's share of the partition is used up by other attempts")
+    none = Drop("no_type_left", "every type's share is used up by other attempts")
     ended = [_end(one, step2_classify.STAGE, none) for one in after if one.row.offered == ()]
     return [one for one in after if one.row.offered != ()], ended
 
@@ -212,25 +239,38 @@ def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple
 
 
 def _apply_checks(
-    chat: Chat, live: Sequence[_Live[Generated]], params: SynthParams, seed: int
+    chat: Chat, comparer: Chat, live: Sequence[_Live[Generated]], params: SynthParams, seed: int
 ) -> tuple[list[_Live[Generated]], list[Outcome]]:
-    """Make the recipe's checks of what was written, all in one batch."""
+    """Make the recipe's checks of what was written: all questions in one batch, then all comparisons in another."""
     if not params.checks.any:
         return list(live), []
-    asked = [checks.requests(one.row, params, seed) for one in live]
-    made = iter(call(chat, [request for each in asked for request in each.values()], params.max_retries))
+    asked = _ask(chat, live, [checks.requests(one.row, params, seed) for one in live], params)
+    open_pairs = [checks.comparisons(one.row, _replies(one), params.checks, seed) for one in asked]
     passed: list[_Live[Generated]] = []
     ended: list[Outcome] = []
-    for one, each in zip(live, asked, strict=True):
-        calls: dict[CallName, Call] = {name: next(made) for name in each}
-        found = checks.read(one.row, {name: calls[name].reply for name in each}, params.checks)
-        after = replace(one, row=replace(one.row, checks=found), calls={**one.calls, **calls})
+    for one in _ask(comparer, asked, open_pairs, params):
+        after = replace(one, row=replace(one.row, checks=checks.read(one.row, _replies(one), params.checks)))
         broken = checks.verdict(after.row, params.checks)
         if broken is None:
             passed.append(after)
         else:
             ended.append(_end(after, step4_filter.STAGE, broken))
     return passed, ended
+
+
+def _ask(
+    chat: Chat, live: Sequence[_Live[R]], asked: Sequence[Mapping[CheckName, Request]], params: SynthParams
+) -> list[_Live[R]]:
+    """Return the attempts with the answers to the further calls that each asks for, all made in one batch."""
+    made = iter(call(chat, [request for each in asked for request in each.values()], params.max_retries))
+    return [
+        replace(one, calls={**one.calls, **{name: next(made) for name in each}})
+        for one, each in zip(live, asked, strict=True)
+    ]
+
+
+def _replies(one: _Live[R]) -> dict[CallName, Reply]:
+    return {name: made.reply for name, made in one.calls.items()}
 
 
 def _settle(one: _Live[Judged], params: SynthParams) -> Outcome:

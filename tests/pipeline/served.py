@@ -97,6 +97,8 @@ def answer(body: dict[str, Any], voice: int) -> tuple[str, str]:
     choices = properties["answer"]["enum"]
     if choices == ["A", "B", "C", "D"]:
         return "answer", json.dumps({"answer": choices[int(draw, 16) % 4]})
+    if "First answer:" in text:
+        return "same", json.dumps({"answer": choices[int(draw, 16) % 2]})
     if choices == ["yes", "no"]:
         return "relevance", json.dumps({"answer": "yes"})
     return "classify", json.dumps({"answer": choices[int(draw, 16) % (len(choices) - 1)]})

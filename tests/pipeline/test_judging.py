@@ -11,6 +11,7 @@ from infinity_mm.pipeline import synthesis
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
+from tests.embedder import build_embedder
 from tests.pipeline.served import Served
 from tests.running import digest_of
 
@@ -51,8 +52,19 @@ def write(demo_input, tmp_path, served):
     return write
 
 
-def test_two_models_one_after_the_other_give_what_they_give_side_by_side(write, served, tmp_path, monkeypatch):
-    recipe = load_recipe(write())
+@pytest.fixture(params=["plainly", "by meaning"])
+def checks(request, tmp_path):
+    """Checks of which the answers are compared as text and numbers, and besides by a model of its own."""
+    found = {"relevance": "drop", "blind": "mark", "agreement": "mark"}
+    if request.param == "by meaning":
+        pytest.importorskip("transformers")
+        name = str(build_embedder(tmp_path / "embedder", positions=512))
+        found["semantic"] = {"by": "embedding", "embedding": {"name": name}}
+    return found
+
+
+def test_two_models_one_after_the_other_give_what_they_give_side_by_side(write, served, tmp_path, monkeypatch, checks):
+    recipe = load_recipe(write(checks=checks))
     together = run(recipe, Location.of(tmp_path / "together"), QUIET)
     taken = served.taken()
     monkeypatch.setattr(synthesis, "apart", lambda params: True)
@@ -67,7 +79,19 @@ def test_two_models_one_after_the_other_give_what_they_give_side_by_side(write, 
     assert [stage.name for stage in again.stages if stage.made] == []
     assert served.taken() == {}
     _check_report(apart, tmp_path / "apart")
-    _check_conversations(apart, Store(Location.of(tmp_path / "apart")))
+    _check_conversations(apart, Store(Location.of(tmp_path / "apart")), "semantic" in checks)
+    _check_comparisons(apart, checks.get("semantic"))
+
+
+def _check_comparisons(manifest, semantic):
+    """The report says by what answers were compared, and by whom."""
+    found, made = manifest.synthesis.comparisons, manifest.synthesis
+    by_meaning = {kind for kinds in found.values() for kind in kinds if kind.startswith("semantic_")}
+    assert ("comparer" in made.models) == (semantic is not None)
+    assert by_meaning == (set() if semantic is None else {"semantic_same", "semantic_other"})
+    for check, steps in (("blind", ("blind", "blind_again")), ("agreement", ("answer", "answer_again"))):
+        asked = sum(made.calls[name].answers + made.calls[name].cached for name in steps)
+        assert sum(found[check].values()) == asked
 
 
 def _check_report(manifest, work):
@@ -80,11 +104,17 @@ def _check_report(manifest, work):
     assert made.yields["synth.filter"]["out"] == kept
 
     html = (work / "report/index.html").read_text()
-    for text in ("Questions by instruction type", "Quality of the judge", "without the picture", "data:image/jpeg"):
+    for text in (
+        "Questions by instruction type",
+        "Quality of the judge",
+        "without the picture",
+        "Answers compared with",
+        "data:image/jpeg",
+    ):
         assert text in html
 
 
-def _check_conversations(manifest, store):
+def _check_conversations(manifest, store, sentences):
     """Every kept question is a turn of exactly one record, and the books say so."""
     books = manifest.books["synthetic"]
     (path,) = (f"records/synthetic/{name}" for name in store.at("records/synthetic").files())
@@ -100,8 +130,12 @@ def _check_conversations(manifest, store):
         if row["outcome"] is None or row["winner"]:
             assert row["score"] >= 5
             assert row["relevant"] is True
-            compared = row["answer_format"] in ("word_or_phrase", "multiple_choice")
+            compared = row["answer_format"] in ("word_or_phrase", "multiple_choice") or (
+                sentences and row["answer_format"] == "brief"
+            )
             assert (row["blind_correct"] is not None) == (row["agreement"] is not None) == compared
+            assert (row["blind_by"] is not None) == (row["agreement_by"] is not None) == compared
+            assert not compared or len(row["agreement_by"]) == len(row["agreement_similarity"]) == 2
     origin = json.loads(records[0]["extra"])
     assert origin["self_judged"] is False
     assert len(origin["further_turns"]) == len(records[0]["messages"]) // 2 - 1

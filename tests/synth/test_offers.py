@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from infinity_mm.synth import offers as module
 from infinity_mm.synth import step2_classify
 from infinity_mm.synth.mapping import build_weights, mapping_text
 from infinity_mm.synth.offers import share_of, with_offers
@@ -63,16 +64,64 @@ def test_shares_of_a_group_are_split_and_single_types_win(kit: Any) -> None:
         kit.with_params(offer={"shares": {"Image Qualty": 0.1}})
 
 
-def test_no_type_is_offered_beyond_its_share_over_many_partitions(kit: Any) -> None:
+def test_no_type_is_offered_beyond_its_share_over_many_runs(kit: Any) -> None:
     params = kit.with_params(types=("Image Quality", "OCR"), offer={"shares": {"Recognize text": 0.03}}, candidates=4)
     offered: Counter[str] = Counter()
     total = 0
-    for partition in range(120):
-        rows = [replace(row, n=partition) for row in attempts(kit, 8)]
-        found = with_offers(rows, params, SEED)
+    for seed in range(120):
+        found = with_offers(attempts(kit, 8), params, seed)
         offered.update(name for row in found for name in row.offered or ())
-        total += len(rows)
+        total += len(found)
     assert 0.015 < offered["Recognize text"] / total < 0.045
+
+
+def greedily(rows: list[Attempt], params: Any, seed: int) -> dict[str, list[str]]:
+    """Give the best pairs of attempt and type away one by one: slow, and what `offers` must come to."""
+    leaves = Taxonomy.load().select(params.types)
+    caps = dict(zip(leaves, module._caps(len(rows), leaves, params, seed), strict=True))
+    ranks = {row.key: module._ranks(row.key, row.tagged.tags, leaves, params, seed) for row in rows}
+    found: dict[str, list[str]] = {key: [] for key in ranks}
+    for _, key, leaf in sorted(
+        ((-rank, key, leaf) for key, all_of in ranks.items() for rank, leaf in zip(all_of, leaves, strict=True)),
+        key=lambda pair: pair[0],
+    ):
+        if caps[leaf] and len(found[key]) < params.candidates:
+            found[key].append(leaf.name)
+            caps[leaf] -= 1
+    return found
+
+
+tagged = st.lists(st.sampled_from(["dog", "bar chart", "legend", "street sign"]), min_size=1, max_size=3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    tags=st.lists(tagged, min_size=1, max_size=20),
+    share=st.floats(0.02, 1.0),
+    candidates=st.integers(1, 6),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+def test_the_best_pairs_come_first_in_whatever_order_attempts_are_given(
+    kit: Any, tags: list[list[str]], share: float, candidates: int, seed: int, data: Any
+) -> None:
+    types = ("OCR", "Image Emotion")
+    params = offering(kit, max_share=share).model_copy(update={"types": types, "candidates": candidates})
+    rows = [
+        Attempt(Tagged(kit.parent(f"p{n}"), tuple(Tag(name, 5) for name in names)), 0) for n, names in enumerate(tags)
+    ]
+    found = {row.key: list(row.offered or ()) for row in with_offers(rows, params, seed)}
+    assert found == greedily(rows, params, seed)
+    shuffled = with_offers(data.draw(st.permutations(rows)), params, seed)
+    assert {row.key: list(row.offered or ()) for row in shuffled} == found
+
+
+def test_one_more_picture_disturbs_few(kit: Any) -> None:
+    params = kit.with_params(offer={"max_share": 0.05})
+    rows = attempts(kit, 200)
+    before = {row.key: row.offered for row in with_offers(rows[:-1], params, SEED)}
+    after = {row.key: row.offered for row in with_offers(rows, params, SEED)}
+    assert 0 < sum(before[key] != after[key] for key in before) < 40
 
 
 @settings(max_examples=25)

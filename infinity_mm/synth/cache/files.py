@@ -155,6 +155,8 @@ class GenerationFiles:
         except FileNotFoundError:
             raise
         except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            if not location.exists():  # an object that goes while it is read is an error of the store, not of a path
+                raise FileNotFoundError(str(location)) from error
             raise StoreError(
                 f"cannot read {location} of the generation cache: {error}; delete that file (its generations are then "
                 "made again where they are needed) and run again"

@@ -12,6 +12,7 @@ from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.hosted import HostedChat
 from infinity_mm.synth.engines.reviving import RevivingChat
+from infinity_mm.synth.params import SemanticParams
 
 ResolvedEngine = Literal["vllm", "openai", "transformers"]
 
@@ -74,6 +75,23 @@ def lasting_chat(spec: ModelSpec) -> RevivingChat:
 
     def build() -> Chat:
         return load_chat(spec) if resolve_engine(spec) == "openai" else HostedChat(spec)
+
+    return RevivingChat(build, spec.name)
+
+
+def lasting_comparer(params: SemanticParams | None) -> RevivingChat | None:
+    """Return the model that compares answers, built at its first request; None where the writer does, or nobody.
+
+    Raises what `EmbeddingChat` raises when it is built.
+    """
+    if params is None or params.embedding is None:
+        return None
+    spec = params.embedding.spec
+
+    def build() -> Chat:
+        from infinity_mm.synth.engines.embedding import EmbeddingChat
+
+        return EmbeddingChat(spec)
 
     return RevivingChat(build, spec.name)
 

@@ -4,6 +4,7 @@ import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from infinity_mm.fs import Location
 from infinity_mm.sources.families.parquet import plan_parquet, read_parquet
@@ -95,3 +96,55 @@ def test_a_row_group_of_pictures_is_read_page_by_page(tmp_path):
         count += len(raw.row["image"]["bytes"]) == len(picture)
     assert count == 96
     assert most < 48 << 20, "half of the row group"
+
+
+def test_parquet_is_planned_without_its_pictures(tmp_path):
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    lines = [
+        {"id": str(n // 2), "image": {"bytes": bytes([n]) * 50, "path": "x"} if n % 3 else None} for n in range(11)
+    ]
+    schema = pa.schema([("id", pa.string()), ("image", image)])
+    pq.write_table(pa.Table.from_pylist(lines, schema=schema), tmp_path / "a.parquet", row_group_size=4)
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [f[1] for f in found] == [f"row={n}" for n in range(11)]
+    assert [f[4] for f in found] == lines
+
+
+def test_damaged_parquet_is_one_quarantined_row(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing that follows")
+    assert [f[5] for f in same_for_all_sizes(RowFiles(), tmp_path)] == ["malformed_archive"]
+
+
+def in_groups(path, table):
+    """Write a Parquet file with one row per row group, and return its content."""
+    with pq.ParquetWriter(path, table.schema, compression="none", use_dictionary=False) as writer:
+        for number in range(table.num_rows):
+            writer.write_table(table.slice(number, 1))
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("column", ["text", "image"])
+def test_a_damaged_page_costs_its_row_group_alone(tmp_path, column):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"row {n}" for n in range(5)], "image": [bytes([n]) * 99 for n in range(5)]})
+    content = in_groups(path, table)
+    meta = pq.read_metadata(path).row_group(2).column(table.column_names.index(column))
+    content[meta.data_page_offset : meta.data_page_offset + meta.total_compressed_size] = (
+        b"\xff" * meta.total_compressed_size
+    )
+    path.write_bytes(content)
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [(f[1], f[5]) for f in found] == [(f"row={n}", "malformed_archive" if n == 2 else None) for n in range(5)]
+
+
+def test_a_value_that_python_cannot_hold_costs_its_row(tmp_path):
+    raw = pa.array([b"good", b"\xff", b"good"])
+    text = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    dates = pa.array([1, 2, 2**62], pa.timestamp("us"))
+    pq.write_table(pa.table({"text": text, "date": dates, "n": [1, 2, 3]}), tmp_path / "a.parquet")
+    found = same_for_all_sizes(RowFiles(), tmp_path)
+    assert [(f[4] and f[4]["n"], f[5]) for f in found] == [
+        (1, None),
+        (None, "malformed_archive"),
+        (None, "malformed_archive"),
+    ]

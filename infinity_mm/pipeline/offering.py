@@ -1,0 +1,160 @@
+"""Shares of instruction types over the whole run: tag every picture, then settle at once what each attempt is offered.
+
+Only recipes that limit a type pay for it: one more start of the writer's engine, since tags of all pictures must be
+there before the first question. The calls are written down and not made again. A partition is named by what its own
+attempts are offered, so that further pictures touch only those partitions in which an offer really changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from infinity_mm.engine import Resources
+from infinity_mm.fingerprint import Json, fingerprint
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.generated import SynthTask
+from infinity_mm.pipeline.parents import Places, read_parents
+from infinity_mm.pipeline.parts import SYNTHETIC, Part
+from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass, unfinished
+from infinity_mm.pipeline.writing import Writer, WriteSpec
+from infinity_mm.store import Store, part_name
+from infinity_mm.synth.offers import offers
+from infinity_mm.synth.params import OfferParams, SynthParams
+from infinity_mm.synth.rows import Tag
+from infinity_mm.synth.run_step import identity, tag
+
+VERSION = 1
+_TAGS, _CALLS, _OFFERS = "state/synth/tags", "state/synth/tagged", "state/synth/offers"
+
+#: Tags of pictures, one row each: as JSON, since only the task that settles the offers reads them. Pictures without
+#: tags are absent.
+TAGS = pa.schema([pa.field("parent", pa.string(), nullable=False), pa.field("tags", pa.string(), nullable=False)])
+#: One row per partition: attempt -> types that it is offered, as JSON.
+OFFERS = pa.schema([pa.field("tags", pa.string(), nullable=False), pa.field("offers", pa.string(), nullable=False)])
+
+
+@dataclass(frozen=True)
+class TagTask:
+    """Tag a few pictures."""
+
+    work: str
+    places: Places
+    tags: str
+    calls: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The calls, and the tags of the pictures that have any."""
+        return (self.calls, self.tags)
+
+
+@dataclass(frozen=True)
+class OfferTask:
+    """Settle the offers of all attempts."""
+
+    work: str
+    #: Tags of each partition.
+    tags: tuple[str, ...]
+    params_json: str
+    seed: int
+    output: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The offers of every partition."""
+        return (self.output,)
+
+
+class TagWorker:
+    """Holds the generating model; lives in an actor."""
+
+    def __init__(self, spec: WriteSpec) -> None:
+        self._writer = Writer(spec)
+
+    def __call__(self, task: TagTask) -> None:
+        """Tag the pictures of one partition and write the calls down; every answer is kept, whatever happens."""
+        store, params = Store(Location(task.work)), self._writer.params
+        with self._writer.recording({}) as recording:
+            tagged = tag(recording, read_parents(store, task.places), params, self._writer.seed)
+        rows = [{"parent": name, "tags": _to_json([asdict(one) for one in tags])} for name, tags in tagged.items()]
+        store.write(task.tags, pa.Table.from_pylist(rows, schema=TAGS))
+        self._writer.write_down(store, task.calls, recording)
+
+
+def plan_offers(context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WriteSpec) -> list[SynthTask]:
+    """Return the tasks with what their attempts are offered; unchanged where the recipe limits no type."""
+    tagging, offering = _tasks(context, tasks, params, spec)
+    if offering is None:
+        return list(tasks)
+    resources = Resources(cpus=1.0, gpus=SynthParams.model_validate_json(spec.params_json).model.gpus)
+    run_actor_pass(context, "synth-tag", TagWorker, spec, tagging, resources, actors=1, folders=(_TAGS, _CALLS))
+    run_pass(context, "synth-offers", settle_offers, [offering], folders=(_OFFERS,))
+    return _offered(context.store, tasks, tagging, offering)
+
+
+def known_offers(context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WriteSpec) -> list[SynthTask]:
+    """Return the tasks with their offers where an earlier run has settled just these, else unchanged; runs nothing."""
+    tagging, offering = _tasks(context, tasks, params, spec)
+    if offering is None or unfinished(context.store, [offering]):
+        return list(tasks)
+    return _offered(context.store, tasks, tagging, offering)
+
+
+def settle_offers(task: OfferTask) -> None:
+    """Write what every attempt is offered, a row for each partition."""
+    store = Store(Location(task.work))
+    params = SynthParams.model_validate_json(task.params_json)
+    attempts: list[dict[str, Sequence[Tag]]] = []
+    for path in task.tags:
+        found: dict[str, Sequence[Tag]] = {}
+        for row in store.read(path).to_pylist():
+            tags = tuple(Tag(**one) for one in orjson.loads(row["tags"]))
+            found |= {f"{row['parent']}/{n}": tags for n in range(params.per_image)}
+        attempts.append(found)
+    settled = offers({key: tags for found in attempts for key, tags in found.items()}, params, task.seed)
+    rows = [
+        {"tags": path, "offers": _to_json({key: settled[key] for key in found})}
+        for path, found in zip(task.tags, attempts, strict=True)
+    ]
+    store.write(task.output, pa.Table.from_pylist(rows, schema=OFFERS))
+
+
+def _tasks(
+    context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WriteSpec
+) -> tuple[list[TagTask], OfferTask | None]:
+    """Return what has to be done before the given tasks; nothing where the recipe limits no type."""
+    if not params.offer.limited or not tasks:
+        return [], None
+    tagged_by = identity(params.model_copy(update={"offer": OfferParams(), "per_image": 1}))
+    tagging = []
+    for number, task in enumerate(tasks):
+        places: Json = [list(place) for place in task.places]
+        name = fingerprint(["synth_tag", VERSION, spec.seed], tagged_by, spec.writer, places)
+        calls = f"{_CALLS}/{name}.json"
+        tagging.append(TagTask(task.work, task.places, f"{_TAGS}/{part_name(number, name)}", calls))
+    paths = tuple(task.tags for task in tagging)
+    name = fingerprint(["synth_offers", VERSION, spec.seed], identity(params), list(paths))
+    output = f"{_OFFERS}/{part_name(0, name)}"
+    return tagging, OfferTask(context.store.work.uri, paths, spec.params_json, spec.seed, output)
+
+
+def _offered(
+    store: Store, tasks: Sequence[SynthTask], tagging: Sequence[TagTask], offering: OfferTask
+) -> list[SynthTask]:
+    settled = store.read(offering.output).column("offers").to_pylist()
+    found = []
+    for task, before, offer in zip(tasks, tagging, settled, strict=True):
+        name = fingerprint(["synth_offered", VERSION], task.part.fingerprint, offer)
+        part = Part(SYNTHETIC, task.part.number, name)
+        attempts = part.attributes("synth", name)
+        found.append(replace(task, part=part, attempts=attempts, tagged=before.calls, offers=offer))
+    return found
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,0 +1,130 @@
+"""Shares of instruction types over a whole run: a law of the pictures, not of how they are cut into partitions."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from infinity_mm.fs import Location
+from infinity_mm.pipeline import synthesis
+from infinity_mm.pipeline.estimate import estimate
+from infinity_mm.pipeline.run import RunOptions, run
+from infinity_mm.recipe import load_recipe
+from infinity_mm.store import Store
+from tests.inline import InlineEngine
+from tests.pipeline.served import Served
+from tests.running import digest_of
+
+pytest.importorskip("openai")
+
+QUIET = RunOptions(quiet=True)
+SHARE = 0.1
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch):
+    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    server = Served()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def make(demo_input, tmp_path, served):
+    """Return a function that runs a recipe with limited types in a folder of the given name."""
+
+    def make(name, **synth):
+        keys = {"images": 20, "per_image": 2, "judge_probe": {"rows": 0}, "model": served.spec(), "candidates": 3}
+        keys |= {"offer": {"mapping": "package", "max_share": SHARE}, "types": ["OCR", "Image Emotion"]}
+        tree = {
+            "name": "shared",
+            "partition_rows": 100,
+            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 80}],
+            "dedup": {"mode": "off"},
+            "export": [{"name": "pq", "format": "parquet", "samples_per_shard": 500}],
+            "synth": keys | synth,
+        }
+        path = tmp_path / "shared.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return run(load_recipe(path), Location.of(tmp_path / name), QUIET)
+
+    return make
+
+
+def attempts_of(work):
+    store = Store(Location.of(work))
+    folder = "attributes/synth/synthetic"
+    return [row for name in store.at(folder).files() for row in store.read(f"{folder}/{name}").to_pylist()]
+
+
+def ends_of(work):
+    """Return attempt -> type and end."""
+    fields = ("instruction_type", "outcome", "reason", "generation")
+    return {row["source_ref"]: tuple(row[name] for name in fields) for row in attempts_of(work)}
+
+
+def made_of(manifest):
+    return {stage.name: (stage.made, stage.cached) for stage in manifest.stages if stage.name.startswith("synth")}
+
+
+def test_partitions_change_nothing(make, served, tmp_path, monkeypatch):
+    first = make("whole", cache=False)
+    assert served.taken()["tag"] == 20, "tags are asked for once, also where no cache keeps them"
+    whole = ends_of(tmp_path / "whole")
+    types = Counter(kind for kind, *_ in whole.values() if kind is not None)
+    assert max(types.values()) <= SHARE * 40
+    assert len(types) > 3
+    monkeypatch.setattr(synthesis, "PARENTS_PER_PART", 3)
+    second = make("pieces", cache=False)
+    assert made_of(second) == {"synth-tag": (7, 0), "synth-offers": (1, 0), "synth": (7, 0)}
+    assert ends_of(tmp_path / "pieces") == whole
+    assert first.synthesis.calls == second.synthesis.calls
+    assert first.synthesis.yields == second.synthesis.yields
+    again = make("pieces", cache=False)
+    assert made_of(again) == {"synth-tag": (0, 7), "synth-offers": (0, 1), "synth": (0, 7)}
+    recipe = load_recipe(tmp_path / "shared.yaml")
+    left = estimate(recipe, Location.of(tmp_path / "pieces"), QUIET, synthesis.Subset())
+    assert (left.pictures, left.piloted) == (0, 0)
+    left = estimate(recipe, Location.of(tmp_path / "elsewhere"), QUIET, synthesis.Subset())
+    assert (left.pictures, left.new) == (20, 20)
+    assert left.steps["tag"].calls == 20
+
+
+def test_writer_and_judge_apart_make_the_same(make, served, tmp_path, monkeypatch):
+    judge = served.spec(name="m", revision="judge")
+    make("beside", judge=judge)
+    taken = served.taken()
+    monkeypatch.setattr(synthesis, "apart", lambda params: True)
+    make("apart", judge=judge)
+    assert served.taken() == taken
+    assert digest_of(tmp_path / "beside") == digest_of(tmp_path / "apart")
+
+
+def test_further_pictures_touch_only_partitions_whose_offers_change(make, served, tmp_path, monkeypatch):
+    monkeypatch.setattr(synthesis, "PARENTS_PER_PART", 1)
+    make("w", images=19)
+    before = ends_of(tmp_path / "w")
+    served.taken()
+    more = make("w")
+    after = ends_of(tmp_path / "w")
+    changed = {ref.rpartition("/")[0] for ref in before if after[ref] != before[ref]}
+    made, cached = made_of(more)["synth"]
+    assert made_of(more)["synth-tag"] == (1, 19)
+    assert len(changed) < made < 20
+    assert made + cached == 20
+    assert served.taken()["tag"] == 1
+    digest = digest_of(tmp_path / "w")
+    make("new")
+    assert digest_of(tmp_path / "new") == digest, "as if all pictures had been there from the beginning"
+
+
+def test_a_recipe_without_limits_pays_nothing(make, tmp_path):
+    free = make("free", images=4, offer={"mapping": "package"})
+    assert set(made_of(free)) == {"synth"}
+    assert not (tmp_path / "free/state/synth/tags").exists()
