@@ -38,4 +38,4 @@ def set_malloc(options: Mapping[int, int]) -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    return min(mallopt(option, value) for option, value in options.items()) == 1
+    return bool(min(mallopt(option, value) for option, value in options.items()) == 1)
