@@ -24,7 +24,8 @@ from infinity_mm.dedup.lsh import mix64
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import exact_only, first_clear, frames, rendered
 from infinity_mm.dedup.proposals import kinds, text_keys
-from infinity_mm.dedup.ragged import Ints, Ragged, ragged
+from infinity_mm.dedup.ragged import Ints, Ragged, ragged, unpacked
+from infinity_mm.dedup.signature import MINHASH
 from infinity_mm.dedup.sketch import Sketches, sketches_of
 from infinity_mm.dedup.texts import Digests, digests_of, tags
 
@@ -81,7 +82,7 @@ def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
     sketched, sketches = np.empty(0, np.int64), np.empty((0, SKETCH_WORDS), np.uint64)
     pictured = ragged(table.column("width")).size > 0
     # Not among what is taken below: signatures are most of the bytes, and rows of them are chosen without a copy.
-    minhash, table = ragged(table.column("minhash")), table.drop_columns(["minhash"])
+    minhash, table = unpacked(table.column("minhash"), MINHASH), table.drop_columns(["minhash"])
     for kind, rows in kinds(pictured, params):
         some = table.take(pa.array(rows))
         twin = joined(_twins(some, kind, params), np.uint64(salt))
