@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -137,10 +138,10 @@ class Engine:
         )
         cpus = self.cpus
         bundles = _bundles(tasks, together, _BUNDLES * cpus)
-        done = self._drain(stage, bundles, lambda bundle: remote.remote(function, bundle), ahead=2 * cpus)
         size = len(bundles[0]) if bundles else 1
-        for number, results in done:
-            yield from enumerate(results, number * size)
+        with closing(self._drain(stage, bundles, lambda bundle: remote.remote(function, bundle), 2 * cpus)) as done:
+            for number, results in done:
+                yield from enumerate(results, number * size)
 
     def map_actors(
         self,
@@ -183,7 +184,7 @@ class Engine:
 
     def _drain(
         self, stage: str, bundles: Sequence[Sequence[T]], submit: Callable[[Sequence[T]], Any], ahead: int
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any]]:
         waiting: dict[Any, int] = {}
         following = 0
         try:
