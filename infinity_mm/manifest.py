@@ -9,18 +9,8 @@ from pydantic import Field
 from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
+from infinity_mm.stages import StageReport
 from infinity_mm.synth.judge_quality import JudgeReport
-
-
-class StageReport(Frozen):
-    """One stage of one run."""
-
-    name: str
-    #: Partitions that were there from an earlier run, and partitions made now.
-    cached: int
-    made: int
-    #: Wall time of this run, seconds.
-    seconds: float
 
 
 class ExportReport(Frozen):

@@ -19,7 +19,7 @@ class InlineEngine:
         pass
 
     def map(
-        self, stage: str, function: Callable[[Any], Any], tasks: Sequence[Any], resources: Any = None
+        self, stage: str, function: Callable[[Any], Any], tasks: Sequence[Any], resources: Any = None, together: int = 1
     ) -> Iterator[tuple[int, Any]]:
         for index, task in enumerate(tasks):
             yield index, function(task)

@@ -34,7 +34,12 @@ class Here:
     made: list[tuple[str, Any]] = field(default_factory=list)
 
     def map(
-        self, stage: str, function: Callable[[Any], Any], tasks: Sequence[Any], resources: object = None
+        self,
+        stage: str,
+        function: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        resources: object = None,
+        together: int = 1,
     ) -> Iterator[tuple[int, Any]]:
         for number, task in enumerate(tasks):
             self.made.append((stage, task))

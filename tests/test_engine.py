@@ -3,8 +3,10 @@
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from infinity_mm.engine import Engine, Resources
+from infinity_mm.engine import Engine, Resources, _bundles
 from infinity_mm.errors import EngineError, ModelError, StageError, StoreError
 
 
@@ -62,6 +64,20 @@ def engine():
 def test_every_task_is_answered_once_with_its_index(engine):
     assert sorted(engine.map("double", double, list(range(23)))) == [(n, 2 * n) for n in range(23)]
     assert list(engine.map("double", double, [])) == []
+
+
+def test_tasks_that_travel_together_keep_their_indexes(engine):
+    assert sorted(engine.map("double", double, list(range(101)), together=4)) == [(n, 2 * n) for n in range(101)]
+    with pytest.raises(StoreError, match="cannot write"):
+        list(engine.map("write", full_disk, list(range(101)), together=4))
+
+
+@given(st.integers(0, 500), st.integers(1, 20), st.integers(1, 50))
+def test_bundles_hold_every_task_once_and_leave_enough_for_all(count, most, least):
+    bundles = _bundles(range(count), most, least)
+    assert [task for bundle in bundles for task in bundle] == list(range(count))
+    assert all(len(bundle) == len(bundles[0]) <= most for bundle in bundles[:-1])
+    assert len(bundles) >= min(count, least)
 
 
 def test_our_errors_come_through_as_they_are(engine):

@@ -50,6 +50,16 @@ def test_an_empty_part_still_has_the_schema(store):
     assert store.read("p").num_rows == 0
 
 
+def test_columns_come_as_asked_for_and_one_that_is_not_there_is_an_error(store):
+    store.write("p", pa.table({"a": [1, 2], "b": [[3], [4]], "c": ["x", "y"]}))
+    assert store.read("p", ["c", "b"]).to_pylist() == [{"c": "x", "b": [3]}, {"c": "y", "b": [4]}]
+    assert store.read("p", ["c", "b"]).column_names == ["c", "b"]
+    assert store.read("p", []).num_rows == 2
+    assert store.read("p", ["c"], [("a", ">=", 2)]).to_pylist() == [{"c": "y"}]
+    with pytest.raises(StoreError, match="there is no d"):
+        store.read("p", ["a", "d"])
+
+
 def test_missing_and_sweep(store):
     keep, old = part_name(0, "a" * 16), part_name(0, "b" * 16)
     for name in (keep, old, ".tmp-1234-part"):

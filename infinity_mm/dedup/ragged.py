@@ -51,6 +51,21 @@ def ragged(column: pa.ChunkedArray) -> Ragged:
     return Ragged(starts(size)[:-1], size, np.concatenate([np.empty(0, kind), *values]))
 
 
+def unpacked(column: pa.ChunkedArray, kind: np.dtype[Any]) -> Ragged:
+    """Return the lists of a large_binary column without nulls, each the bytes of numbers of one kind."""
+    sizes, values = [np.empty(0, np.int64)], [np.empty(0, kind)]
+    for chunk in column.chunks:
+        _, places, data = chunk.buffers()
+        if len(chunk) and data is not None:
+            edges = np.frombuffer(places, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+            sizes.append(np.diff(edges) // kind.itemsize)
+            values.append(np.frombuffer(data, np.uint8)[edges[0] : edges[-1]].view(kind))
+        else:
+            sizes.append(np.zeros(len(chunk), np.int64))
+    size = np.concatenate(sizes)
+    return Ragged(starts(size)[:-1], size, np.concatenate(values))
+
+
 def starts(size: Ints) -> Ints:
     """Return where lists of the given sizes begin, and where the last ends: int64, shape (lists + 1,)."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(size, dtype=np.int64)])

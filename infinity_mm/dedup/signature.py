@@ -26,7 +26,7 @@ from infinity_mm.text import tokens
 from infinity_mm.turns import Turns, flat_turns
 
 NAME = "signature"
-VERSION = 3
+VERSION = 4
 READS = ("id", "messages")
 
 #: One row per record. Prompts are the system and user turns, answers the assistant turns.
@@ -41,13 +41,17 @@ ATTRIBUTES = pa.schema(
         pa.field("answer_words", pa.int32(), nullable=False),
         # Characters of the answers as written; the keep policy prefers longer ones.
         pa.field("answer_chars", pa.int32(), nullable=False),
-        # Sorted distinct 64-bit hashes of word n-grams; empty for a text with fewer words.
-        pa.field("prompt_shingles", pa.list_(pa.uint64()), nullable=False),
-        pa.field("answer_shingles", pa.list_(pa.uint64()), nullable=False),
-        # MinHash of the union of both shingle sets, num_perm values; empty where the union is.
-        pa.field("minhash", pa.list_(pa.uint32()), nullable=False),
+        # Sorted distinct hashes of word n-grams, as `SHINGLES`; empty for a text with fewer words.
+        pa.field("prompt_shingles", pa.large_binary(), nullable=False),
+        pa.field("answer_shingles", pa.large_binary(), nullable=False),
+        # MinHash of the union of both shingle sets, num_perm values as `MINHASH`; empty where the union is.
+        pa.field("minhash", pa.large_binary(), nullable=False),
     ]
 )
+
+#: Numbers, one after the other. Not lists: Parquet notes of every item that it is there, and checks it when it reads,
+#: which takes twice the time of the numbers.
+SHINGLES, MINHASH = np.dtype("<u8"), np.dtype("<u4")
 
 #: Columns of random bits, which take as much compressed.
 HASHES = ("text_key", "prompt_key", "answer_key", "prompt_shingles", "answer_shingles", "minhash")
@@ -116,10 +120,14 @@ def _signed(
     values, begins = sorted_sets(hashes, starts)
     edges = [begins[half.start : half.stop + 1] for half in halves]
     words = [np.diff(said.first)[half].astype(np.int32) for half in halves]
-    sets = [_lists(values[own[0] : own[-1]], own - own[0]) for own in edges]
+    sets = [_packed(values[own[0] : own[-1]], own - own[0], SHINGLES) for own in edges]
     minima = np.concatenate([np.zeros(1, np.int64), np.cumsum(live * params.num_perm)])
-    return words, sets, _lists(whole[live].ravel(), minima)
+    return words, sets, _packed(whole[live].ravel(), minima, MINHASH)
 
 
-def _lists(values: NDArray[Any], starts: NDArray[np.int64]) -> pa.Array:
-    return pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), pa.array(values))
+def _packed(values: NDArray[Any], starts: NDArray[np.int64], kind: np.dtype[Any]) -> pa.Array:
+    """Return lists of numbers as `infinity_mm.dedup.ragged.unpacked` reads them."""
+    places, numbers = (
+        pa.py_buffer(np.ascontiguousarray(array, of)) for array, of in ((starts * kind.itemsize, "<i8"), (values, kind))
+    )
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(starts) - 1, [None, places, numbers])

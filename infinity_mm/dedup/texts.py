@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from infinity_mm.dedup.jaccard import similarities, unions
 from infinity_mm.dedup.params import DedupParams
-from infinity_mm.dedup.ragged import Ints, Ragged, labels_of, ragged
+from infinity_mm.dedup.ragged import Ints, Ragged, labels_of, unpacked
+from infinity_mm.dedup.signature import MINHASH, SHINGLES
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -87,9 +88,9 @@ def texts_of(table: pa.Table) -> Texts:
         digests_of(answer),
         table.column("prompt_words").to_numpy().astype(np.int64),
         table.column("answer_words").to_numpy().astype(np.int64),
-        ragged(table.column("prompt_shingles")),
-        ragged(table.column("answer_shingles")),
-        ragged(table.column("minhash")),
+        unpacked(table.column("prompt_shingles"), SHINGLES),
+        unpacked(table.column("answer_shingles"), SHINGLES),
+        unpacked(table.column("minhash"), MINHASH),
     )
 
 

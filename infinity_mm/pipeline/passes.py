@@ -6,15 +6,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 
-from infinity_mm.engine import Engine, Resources, Worker
-from infinity_mm.manifest import StageReport
-from infinity_mm.progress import Reporter
-from infinity_mm.recipe import Recipe
+from infinity_mm.stages import StageReport
 from infinity_mm.store import Store
+
+if TYPE_CHECKING:  # workers import the modules of passes for their tasks, and have no use for these
+    from infinity_mm.engine import Engine, Resources, Worker
+    from infinity_mm.progress import Reporter
+    from infinity_mm.recipe import Recipe
 
 
 class Task(Protocol):
@@ -76,12 +78,13 @@ def run_pass(
     owns: Callable[[str], bool] = lambda name: True,
     folders: Iterable[str] = (),
     watch: Callable[[T], None] = lambda task: None,
+    together: int = 1,
 ) -> None:
     """Run the unfinished tasks of a pass, then sweep the files that it `owns` in its folders.
 
     Its folders are those of its tasks' outputs, and `folders`: where a pass of no task must leave nothing either.
     `watch` is called with every task whose outputs are there: those of earlier runs first, the others as they finish;
-    what it raises ends the pass.
+    what it raises ends the pass. `together` is how many tasks may travel as one (`infinity_mm.engine.Engine.map`).
     """
     began = time.monotonic()
     announce(context.store, stage, tasks)
@@ -90,7 +93,7 @@ def run_pass(
     for task in tasks:
         if task.outputs not in waiting:
             watch(task)
-    done = context.engine.map(stage, function, todo, resources)
+    done = context.engine.map(stage, function, todo, resources, together)
     for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
         watch(todo[index])
     finish_pass(context, stage, tasks, len(todo), began, owns, folders)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import unidata_version
 
 import pyarrow as pa
@@ -18,12 +18,14 @@ from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.licenses import LicensePolicy
-from infinity_mm.pipeline.ingest import IngestTask
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.store import Store
 from infinity_mm.takedown import Takedown, parse_takedown, read_takedowns
 from infinity_mm.versions import computing
+
+if TYPE_CHECKING:
+    from infinity_mm.pipeline.ingest import IngestTask
 
 IDENTITY = pa.schema(
     [
@@ -39,6 +41,8 @@ _LIBRARIES = ("ftfy", "py3langid")
 LICENSE_VERSION = 1
 SCREEN_VERSION = 1
 TAKEDOWN_VERSION = 1
+#: Parts that one task of Ray takes where there are many: each takes tenths of a second.
+TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def run_measure(context: Context, parts: Sequence[Part]) -> dict[Part, dict[str,
             stages.append((name, given.model_dump_json(), path))
         paths[part] = {name: path for name, _, path in stages} | {"ingest": part.ingest}
         tasks.append(MeasureTask(context.store.work.uri, part, tuple(stages)))
-    run_pass(context, "measure", measure_part, tasks)
+    run_pass(context, "measure", measure_part, tasks, together=TOGETHER)
     return paths
 
 
@@ -200,7 +204,7 @@ def run_screen(context: Context, identity: dict[Part, str], measured: dict[Part,
         losses = _losses_path(part, paths[part])
         made_of = (context.store.work.uri, identity[part], beside, filters)
         tasks.append(ScreenTask(*made_of, paths[part], losses, part.records, licenses, takedown))
-    run_pass(context, "screen", screen_part, tasks)
+    run_pass(context, "screen", screen_part, tasks, together=TOGETHER)
     return paths
 
 

@@ -24,7 +24,8 @@ from infinity_mm.dedup.lsh import mix64
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import exact_only, first_clear, frames, rendered
 from infinity_mm.dedup.proposals import kinds, text_keys
-from infinity_mm.dedup.ragged import Ints, ragged
+from infinity_mm.dedup.ragged import Ints, Ragged, ragged, unpacked
+from infinity_mm.dedup.signature import MINHASH
 from infinity_mm.dedup.sketch import Sketches, sketches_of
 from infinity_mm.dedup.texts import Digests, digests_of, tags
 
@@ -80,6 +81,8 @@ def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
     cells = []
     sketched, sketches = np.empty(0, np.int64), np.empty((0, SKETCH_WORDS), np.uint64)
     pictured = ragged(table.column("width")).size > 0
+    # Not among what is taken below: signatures are most of the bytes, and rows of them are chosen without a copy.
+    minhash, table = unpacked(table.column("minhash"), MINHASH), table.drop_columns(["minhash"])
     for kind, rows in kinds(pictured, params):
         some = table.take(pa.array(rows))
         twin = joined(_twins(some, kind, params), np.uint64(salt))
@@ -88,13 +91,14 @@ def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
         found.append((twin[copies], rows[copies]))
         heads = np.sort(first)
         some, rows = some.take(pa.array(heads)), rows[heads]
-        keys, places = _text_entries(some, params) if kind == "text" else _picture_entries(some, kind, params)
-        found.append((keys, rows[places]))
         if kind == "text":
-            minhash = ragged(some.column("minhash"))
-            long = np.flatnonzero(minhash.size)
-            sketched, sketches = rows[long], sketches_of(minhash.take(long))
+            long = np.flatnonzero(minhash.size[rows])
+            sketched, sketches = rows[long], sketches_of(minhash.take(rows[long]))
+            keys, places = _text_entries(some, minhash.take(rows), params)
+            found.append((keys, rows[places]))
         else:
+            keys, places = _picture_entries(some, kind, params)
+            found.append((keys, rows[places]))
             side, phash, places, drawn = _cell_entries(some, kind, params)
             found.append((joined(_NEAR, side, phash), rows[places]))
             cells.append((side[~drawn], phash[~drawn], rows[places[~drawn]]))
@@ -159,9 +163,8 @@ def _twins(table: pa.Table, kind: str, params: DedupParams) -> Digests:
     return joined(_TWIN, _pixels(table), *texts, _captions(table).astype(np.uint64), exact)
 
 
-def _text_entries(table: pa.Table, params: DedupParams) -> tuple[Digests, Ints]:
+def _text_entries(table: pa.Table, minhash: Ragged, params: DedupParams) -> tuple[Digests, Ints]:
     """Return the bands of rows that have a signature, and the whole text of the others."""
-    minhash = ragged(table.column("minhash"))
     long, short = np.flatnonzero(minhash.size), np.flatnonzero(minhash.size == 0)
     prompt, answer = _tags(table, params)
     keys = text_keys(minhash.take(long), prompt[long], answer[long], params) | _ODD

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
 
-#: Of glibc's malloc.h, and bytes.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+from infinity_mm.housekeeping import M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, set_malloc
+
+#: Bytes of free memory that stay with the process.
 _KEPT = 1 << 30
 #: Allocations of Python objects after which it looks for cycles, instead of after 700.
 _ALLOCATIONS = 100_000
@@ -26,13 +26,7 @@ def run_lean() -> None:
     gc.set_threshold(_ALLOCATIONS, 50, 100)
     # OpenBLAS starts a thread for each processor, and has nothing to do either.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        pass  # not glibc
-    else:
-        for parameter, value in ((_M_TRIM_THRESHOLD, _KEPT), (_M_MMAP_THRESHOLD, _KEPT), (_M_ARENA_MAX, 1)):
-            mallopt(parameter, value)
+    set_malloc({M_TRIM_THRESHOLD: _KEPT, M_MMAP_THRESHOLD: _KEPT, M_ARENA_MAX: 1})
     if _BLAS not in sys.modules and "numba.np.arraymath" not in sys.modules:
         sys.modules[_BLAS] = None  # type: ignore[assignment]  # makes an import of it fail
         try:

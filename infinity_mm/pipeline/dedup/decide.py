@@ -114,7 +114,7 @@ def gathered_path(batch: Batch, digest: str) -> str:
 def gather(task: GatherTask) -> None:
     """Write all that rows in components are compared by, sorted by unit. Memory is that of the batch's rows."""
     store = Store(Location(task.work))
-    own = store.read(task.members, where=[("batch", "==", task.number)])
+    own = read_runs(store, task.members, lambda label: label == str(task.number))
     table, _, _ = live_rows(store, task.batch, READS, own.column("row").to_numpy())
     table = table.append_column("row", own.column("row"))
     home, unit = (own.column(name).to_numpy() for name in ("home", "unit"))

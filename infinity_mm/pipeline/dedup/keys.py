@@ -166,8 +166,8 @@ def live_rows(
             begin, end = np.searchsorted(chosen, [first, first + size])
             own = chosen[begin:end] - np.uint32(first)
         signed = store.read(batch.signatures[index], [name for name in columns if name not in ingested.column_names])
-        whole = pa.table({**_columns(ingested), **_columns(signed)})
-        tables.append(whole.take(pa.array(own)).select(columns))
+        whole = pa.table({**_columns(ingested), **_columns(signed)}).select(columns)
+        tables.append(whole if len(own) == size else whole.take(pa.array(own)))
         places.append(own + np.uint32(first))
         first += size
     return pa.concat_tables(tables), np.concatenate(places), first

@@ -22,23 +22,12 @@ from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.dedup.keys import SKETCHES, Batch, Notes
-from infinity_mm.pipeline.dedup.runs import read_runs
+from infinity_mm.pipeline.dedup.runs import read_runs, write_runs
 from infinity_mm.store import Store, part_name
 
-VERSION = 1
+VERSION = 2
 
 Ints32 = NDArray[np.int32]
-
-MEMBERS = pa.schema(
-    [
-        # Numbers of the batch and, in it, of the row.
-        pa.field("batch", pa.int32(), nullable=False),
-        pa.field("row", pa.uint32(), nullable=False),
-        # The unit it is decided in: the batch of the component's first row, and a number.
-        pa.field("home", pa.int32(), nullable=False),
-        pa.field("unit", pa.int32(), nullable=False),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -193,8 +182,10 @@ def components_task(
 
 
 def make_components(task: ComponentsTask) -> None:
-    """Write the rows of all components of two or more, and what is to be decided together.
+    """Write the rows of all components of two or more, by batch, and what is to be decided together.
 
+    Each has its number in the batch, uint32, and the unit it is decided in, int32: the number of the batch in which
+    the component's first row lies (`home`), and one there (`unit`).
     Memory is one bit a row, about 40 bytes for each row that meets another, and the edges of one file.
     """
     store = Store(Location(task.work))
@@ -208,8 +199,9 @@ def make_components(task: ComponentsTask) -> None:
     members = members_of(edges, firsts, task.row_bytes, task.unit_bytes)
     batch = (np.searchsorted(firsts, members.row, side="right") - 1).astype(np.int32)
     row = (members.row - firsts[batch]).astype(np.uint32)
-    columns = [pa.array(batch), pa.array(row), pa.array(members.home), pa.array(members.unit)]
-    store.write(task.members, pa.Table.from_arrays(columns, schema=MEMBERS))
+    table = pa.table({"row": row, "home": members.home, "unit": members.unit})
+    numbers = range(len(task.names))
+    write_runs(store, task.members, table, [*map(str, numbers)], np.searchsorted(batch, numbers, side="right").tolist())
     units = units_of(task.names, batch, row, members)
     store.at(task.units).write_bytes(units.model_dump_json().encode())
 
