@@ -114,5 +114,7 @@ def _idefics3(name: str, config: Mapping[str, Any], processor: Mapping[str, Any]
     return _rule(Idefics3Rule(1456, 364, 169), config, processor)
 
 
-SMOLVLM = Family(name="SmolVLM", names=r"smolvlm", model_types=("smolvlm",), rule=_smolvlm)
+SMOLVLM = Family(
+    name="SmolVLM", names=r"smolvlm", model_types=("smolvlm",), rule=_smolvlm, packages=("num2words",), videos=True
+)
 IDEFICS3 = Family(name="Idefics3", names=r"idefics3", model_types=("idefics3",), rule=_idefics3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,10 +76,16 @@ def picture_budget(spec: ModelSpec) -> int:
 
 
 def check_engine(spec: ModelSpec, rules: ModelRules, engine: str) -> None:
-    """Raise `ModelError` where the model cannot run on the engine, or only with code that the recipe does not allow."""
+    """Raise `ModelError` where the engine cannot run the model as things stand.
+
+    Its class or a package may be absent, or it brings code that the recipe does not allow to run.
+    """
     family = rules.family
     if family is None or engine == "openai":
         return
+    absent = [package for package in family.packages if importlib.util.find_spec(package) is None]
+    if absent:
+        raise ModelError(f"{spec.name} ({family.name}) needs {', '.join(absent)}: pip install {' '.join(absent)}")
     if engine == "transformers" and not family.in_transformers:
         raise ModelError(
             f"transformers has no class for {spec.name} ({family.name}); take vLLM (synth.model.engine), or a "

@@ -62,6 +62,8 @@ class Family:
     remote_code: bool = False
     #: True where transformers has the model itself.
     in_transformers: bool = True
+    #: Packages that its processor imports, beside what the engines need.
+    packages: tuple[str, ...] = ()
     #: True where the model also takes videos: its engine is told not to reserve memory for them.
     videos: bool = False
     #: Of the chat template; no thinking aloud, for a constrained answer has no place for it.
