@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,7 @@ def check_engine(spec: ModelSpec, rules: ModelRules, engine: str) -> None:
     family = rules.family
     if family is None or engine == "openai":
         return
-    absent = [package for package in family.packages if importlib.util.find_spec(package) is None]
-    if absent:
+    if absent := _absent(family.packages):
         raise ModelError(f"{spec.name} ({family.name}) needs {', '.join(absent)}: pip install {' '.join(absent)}")
     if engine == "transformers" and not family.in_transformers:
         raise ModelError(
@@ -97,6 +96,10 @@ def check_engine(spec: ModelSpec, rules: ModelRules, engine: str) -> None:
             "the revision, and set trust_remote_code: true beside the model's name if you allow it; or take a "
             "checkpoint that needs none, as MiniCPM-V 4.6 or InternVL's -hf form"
         )
+
+
+def _absent(packages: Sequence[str]) -> list[str]:
+    return [package for package in packages if importlib.util.find_spec(package) is None]
 
 
 def _read_configurations(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
