@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infinity_mm.errors import ModelError
+from infinity_mm.errors import ModelError, RecipeError
+from infinity_mm.pipeline.forecast import _stages
 from infinity_mm.pipeline.synthesis import check_synthesis
 from infinity_mm.recipe import load_recipe
 
@@ -70,3 +71,15 @@ def test_every_family_can_write_or_judge_without_its_weights_at_hand(place, name
     if "trust" in NAMED[name]:
         with pytest.raises(ModelError, match="trust_remote_code"):
             check_synthesis(load_recipe(path, (f"synth.model={{name: {name}}}",)).synth)
+
+
+def test_plan_tells_of_the_models_and_refuses_what_cannot_run(place, monkeypatch):
+    for module in ("pipeline.synthesis", "pipeline.forecast"):
+        monkeypatch.setattr(f"infinity_mm.{module}.resolve_engine", lambda spec: "vllm")
+    path = place("synthetic")
+    lines = [line for line in _stages(load_recipe(path, REAL)) if line.startswith("model")]
+    assert len(lines) == 2
+    assert "Qwen2.5-VL, a picture of 1024 x 1024 takes 1,371 of 8,192 tokens" in lines[0]
+    assert "InternVL (-hf), a picture of 1024 x 1024 takes 2,562" in lines[1]
+    with pytest.raises(RecipeError, match=r"synth\.model: .*trust_remote_code"):
+        _stages(load_recipe(path, ("synth.judge={name: OpenGVLab/InternVL3-8B}",)))

@@ -21,6 +21,7 @@ from infinity_mm.pipeline.preflight import (
 )
 from infinity_mm.pipeline.preparing import prepare
 from infinity_mm.pipeline.run import RunOptions, run
+from infinity_mm.pipeline.synthesis import check_synthesis
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
@@ -158,6 +159,7 @@ def _stages(recipe: Recipe) -> list[str]:
         stages.append(f"merge     conversations about one picture, up to {most}")
     if recipe.synth is not None:
         try:
+            check_synthesis(recipe.synth)
             engine = resolve_engine(recipe.synth.model)
         except ModelError as error:
             raise RecipeError(f"synth.model: {error}") from error
