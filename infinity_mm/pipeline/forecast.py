@@ -21,10 +21,12 @@ from infinity_mm.pipeline.preflight import (
 )
 from infinity_mm.pipeline.preparing import prepare
 from infinity_mm.pipeline.run import RunOptions, run
+from infinity_mm.pipeline.synthesis import check_synthesis
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
-from infinity_mm.synth.params import JudgeProbe
+from infinity_mm.synth.models.describing import describe
+from infinity_mm.synth.params import JudgeProbe, models_of
 
 
 class SourcePlan(Frozen):
@@ -157,11 +159,13 @@ def _stages(recipe: Recipe) -> list[str]:
         stages.append(f"merge     conversations about one picture, up to {most}")
     if recipe.synth is not None:
         try:
+            check_synthesis(recipe.synth)
             engine = resolve_engine(recipe.synth.model)
         except ModelError as error:
             raise RecipeError(f"synth.model: {error}") from error
         attempts = recipe.synth.images * recipe.synth.per_image
         stages.append(f"synth     {attempts} attempts by {recipe.synth.model.name} under {engine}")
+        stages += [f"model     {model.name}: {describe(model)}" for model in models_of(recipe.synth)]
     stages += [f"mixture   {name} at rate {rate}" for name, rate in recipe.mixture.rates.items()]
     stages += [f"mixture   {name} at most {limit}" for name, limit in recipe.mixture.limits.items()]
     stages += [f"export    {use.name}: {use.format}, {use.samples_per_shard} samples a shard" for use in recipe.export]

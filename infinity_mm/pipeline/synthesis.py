@@ -33,8 +33,10 @@ from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.reviving import RevivingChat
 from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.models.describing import folder_at_hand, warning
+from infinity_mm.synth.models.resolving import check_engine, model_rules
 from infinity_mm.synth.outcomes import Outcome
-from infinity_mm.synth.params import SynthParams
+from infinity_mm.synth.params import SynthParams, models_of
 from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded, Recording
 from infinity_mm.synth.run_step import check, identity, synthesise, write
@@ -178,11 +180,13 @@ class PilotWorker:
 
 
 def check_synthesis(params: SynthParams) -> None:
-    """Find before any work what would stop the synthesis: raises `RecipeError`, or `ModelError` without an engine."""
+    """Find before any work what would stop the synthesis.
+
+    Raises `RecipeError`, or `ModelError` where there is no engine, or none that may run the model.
+    """
     check(params)
-    for spec in (params.model, params.judge):
-        if spec is not None:
-            resolve_engine(spec)
+    for spec in models_of(params):
+        check_engine(spec, model_rules(spec, folder_at_hand(spec)), resolve_engine(spec))
 
 
 def run_synthesis(
@@ -196,6 +200,8 @@ def run_synthesis(
     if params is None:
         raise ModelError("the recipe has no synth section")
     check(params)
+    for told in filter(None, map(warning, models_of(params))):
+        context.reporter.line(f"warning: {told}")
     tasks = generation_tasks(context, fates, params, subset)
     spec, gpus = worker_spec(context, params, subset)
     _warn_of_comparer(context, params)

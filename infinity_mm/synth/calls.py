@@ -12,7 +12,9 @@ from infinity_mm.synth.rows import Failed
 from infinity_mm.synth.structured import read_reply
 
 #: Errors of a reply that the same picture and prompt will always meet.
-PERMANENT_ERRORS = frozenset({"undecodable_image", "image_too_large", "prompt_too_long", "refused", "engine_died"})
+PERMANENT_ERRORS = frozenset(
+    {"undecodable_image", "image_too_large", "image_too_narrow", "prompt_too_long", "refused", "engine_died"}
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field, model_validator
 
 from infinity_mm.frozen import Frozen
+from infinity_mm.synth.models.families import FamilyName, defaults
 
 EngineName = Literal["auto", "vllm", "openai", "transformers"]
 
@@ -106,12 +107,27 @@ class ModelSpec(Frozen):
     concurrency: int = Field(default=16, gt=0)
     #: Seconds before one HTTP call counts as failed; only for engine "openai".
     timeout_s: float = Field(default=120.0, gt=0)
-    #: Tokens of prompt plus answer.
+    #: Tokens of prompt plus answer; 8192 for the families of `infinity_mm.synth.models` where nothing is given.
     max_model_len: int = Field(default=2048, gt=0)
-    #: Longest side, in pixels, that a picture is scaled down to before the engine sees it.
+    #: Longest side, in pixels, that a picture is scaled down to before the engine sees it; 1024 for these families.
     max_image_side: int = Field(default=448, gt=0)
+    #: Most prompt tokens of one picture, for a model of a known family; None allows half of max_model_len.
+    max_image_tokens: int | None = Field(default=None, gt=0)
+    #: The family, where neither the name nor the checkpoint's config.json tells it.
+    family: FamilyName | None = None
+    #: Run Python files that come with a checkpoint; some families cannot be loaded otherwise.
+    trust_remote_code: bool = False
+    #: Arguments of the model's processor (vLLM's mm_processor_kwargs), over those that follow from the family.
+    processor: dict[str, Any] = Field(default_factory=dict)
+    #: Arguments of the model's chat template, over those of the family.
+    chat_template: dict[str, Any] = Field(default_factory=dict)
     #: GPUs of one engine; 0 runs on the CPU.
     gpus: float = Field(default=0.0, ge=0.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lengths_of_the_family(cls, value: Any) -> Any:
+        return defaults(value) if isinstance(value, dict) else value
 
 
 class Chat(Protocol):

@@ -306,6 +306,12 @@ class SynthParams(Frozen):
         return self
 
 
+def models_of(params: SynthParams) -> tuple[ModelSpec, ...]:
+    """Return the writer, and the judge where it is another one."""
+    judge = params.judge
+    return (params.model,) if judge is None or judge == params.model else (params.model, judge)
+
+
 def call_seed(seed: int, step: CallName, key: str) -> int:
     """Return the seed of a request: 30 bits of (recipe seed, step, attempt), so that retries stay within int32."""
     return keyed_u64(seed, f"synth.{step}", key) & 0x3FFFFFFF

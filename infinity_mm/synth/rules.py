@@ -6,12 +6,12 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 from infinity_mm.language import UNDETERMINED, detect
 from infinity_mm.synth import step3_generate
 from infinity_mm.synth.params import RuleParams
-from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.prompts import Prompt, load_prompt
 from infinity_mm.synth.rows import Drop, Generated
 
 REASONS = (
@@ -58,15 +58,19 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def judge_by_rule(row: Generated, earlier: Iterable[Generated], params: RuleParams) -> Drop | None:
+def judge_by_rule(
+    row: Generated, earlier: Iterable[Generated], params: RuleParams, prompt: Prompt | None = None
+) -> Drop | None:
     """Return the first rule that the row breaks, in the order of `REASONS`, or None.
 
-    `earlier` are the rows of the same picture, with a smaller n, that passed these rules.
+    `earlier` are the rows of the same picture, with a smaller n, that passed these rules; `prompt` is what the
+    generating model was told, None for the package's prompt.
     """
+    told = load_prompt(*step3_generate.PROMPT) if prompt is None else prompt
     return (
         _texts(row, params)
         or _lengths(row, params)
-        or _manners(row, params)
+        or _manners(row, params, told)
         or _repeats(row, params)
         or _answer(row, params)
         or _duplicate(row, earlier)
@@ -106,11 +110,11 @@ def _lengths(row: Generated, params: RuleParams) -> Drop | None:
     return None
 
 
-def _manners(row: Generated, params: RuleParams) -> Drop | None:
+def _manners(row: Generated, params: RuleParams, prompt: Prompt) -> Drop | None:
     for name, text in _parts(row):
         if found := _REFUSAL.search(text):
             return Drop("refusal", f"{name}: {found.group()!r}")
-    own = _own_words(params.leak_words)
+    own = _own_words(prompt, params.leak_words)
     for name, text in _parts(row):
         if found := _LEAK.search(text):
             return Drop("prompt_leak", f"{name}: {found.group()!r}")
@@ -181,8 +185,7 @@ def _repeated_share(tokens: list[str]) -> float:
     return len(covered) / len(tokens) if tokens else 0.0
 
 
-@cache
-def _own_words(n: int) -> frozenset[tuple[str, ...]]:
+@lru_cache(maxsize=8)
+def _own_words(prompt: Prompt, n: int) -> frozenset[tuple[str, ...]]:
     """Return the word n-grams of the instructions that the generating model saw."""
-    prompt = load_prompt(*step3_generate.PROMPT)
     return frozenset(run for _, text in prompt.sections for run in _grams(words(text), n))

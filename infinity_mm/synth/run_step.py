@@ -25,6 +25,7 @@ from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
 from infinity_mm.synth.merge import merge_turns
+from infinity_mm.synth.models.resolving import model_rules
 from infinity_mm.synth.offers import with_offers
 from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
 from infinity_mm.synth.params import CallName, CheckName, StepName, SynthParams
@@ -43,7 +44,7 @@ _NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe", "loss"}
 #: Fields that an identity names otherwise, or not at all.
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
-_MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus"}
+_MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus", "trust_remote_code"}
 
 #: Attempt -> names of the types that it is offered, best first.
 Offers = Mapping[str, Sequence[str]]
@@ -81,7 +82,7 @@ _JUDGE: _Step[Generated, Judged] = _Step("judge", step4_filter.STAGE, step4_filt
 
 
 def check(params: SynthParams) -> None:
-    """Raise `RecipeError` where the longest allowed reply of a step cannot fit the model's context."""
+    """Raise `RecipeError` where the longest allowed reply of a step cannot fit the model's context beside a picture."""
     writer, judge = params.model, params.judge or params.model
     forms = [form for form, weight in params.formats.as_dict().items() if weight > 0]
     needs: list[tuple[str, int, ModelSpec]] = [
@@ -90,9 +91,12 @@ def check(params: SynthParams) -> None:
         ("a judge's reply", token_budget(step4_filter.schema(params)), judge),
     ]
     for name, tokens, model in needs:
-        if tokens >= model.max_model_len:
+        pictures = model_rules(model).pictures
+        picture = 0 if pictures is None else pictures.most(model.max_image_side)
+        if tokens + picture >= model.max_model_len:
+            seen = f" and the picture up to {picture}" if picture else ""
             raise RecipeError(
-                f"synth.limits: {name} may need {tokens} tokens, and max_model_len of {model.name} is "
+                f"synth.limits: {name} may need {tokens} tokens{seen}, and max_model_len of {model.name} is "
                 f"{model.max_model_len} for prompt and reply; lower the limits, or raise max_model_len if the model can"
             )
 
@@ -227,9 +231,10 @@ def _apply_rules(live: Sequence[_Live[Generated]], params: SynthParams) -> tuple
     passed: list[_Live[Generated]] = []
     ended: list[Outcome] = []
     earlier: dict[str, list[Generated]] = {}
+    prompt = params.prompt("generate", step3_generate.PROMPT)
     for one in live:
         siblings = earlier.setdefault(one.parent.id, [])
-        broken = rules.judge_by_rule(one.row, siblings, params.rules)
+        broken = rules.judge_by_rule(one.row, siblings, params.rules, prompt)
         if broken is None:
             siblings.append(one.row)
             passed.append(one)

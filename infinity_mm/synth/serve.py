@@ -56,14 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--gpus", type=float, help="GPUs to use; all that vLLM's build and this machine allow by default"
     )
-    parser.add_argument("--max-model-len", type=int, default=2048, help="tokens of prompt plus answer")
+    parser.add_argument("--max-model-len", type=int, help="tokens of prompt plus answer; the family's by default")
+    parser.add_argument("--max-image-side", type=int, help="pixels of a picture's longer side, as in the recipe")
+    parser.add_argument(
+        "--max-image-tokens", type=int, help="prompt tokens of a picture; half of the context by default"
+    )
+    parser.add_argument("--trust-remote-code", action="store_true", help="run Python files that come with the model")
     parser.epilog = "Arguments after -- are handed to vLLM's server as they are."
     given = list(sys.argv[1:] if arguments is None else arguments)
     end = given.index("--") if "--" in given else len(given)
     options, rest = parser.parse_args(given[:end]), given[end + 1 :]
     gpus = options.gpus if options.gpus is not None else (0.0 if vllm_is_cpu_build() else float(local_gpus()))
     try:
-        spec = ModelSpec(name=options.model, gpus=gpus, max_model_len=options.max_model_len)
+        lengths = ("max_model_len", "max_image_side", "max_image_tokens", "trust_remote_code")
+        told = {name: value for name in lengths if (value := getattr(options, name)) is not None}
+        spec = ModelSpec.model_validate({"name": options.model, "gpus": gpus} | told)
         if resolve_engine(spec) != "vllm":
             raise ModelError("vLLM cannot run here: it is not installed, or installed for GPUs and there is none")
         line = command(spec, options.host, options.port, rest)

@@ -25,6 +25,7 @@ Charset = Literal["ascii", "unicode"]
 _AT_FAULT = {
     "undecodable_image": "undecodable_image",
     "image_too_large": "image_too_large",
+    "image_too_narrow": "image_too_narrow",
     "prompt_too_long": "prompt_too_long",
     "refused": "request_refused",
     "engine_died": "engine_died",

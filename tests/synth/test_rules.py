@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infinity_mm.synth import step3_generate
-from infinity_mm.synth.prompts import load_prompt
+from infinity_mm.synth.params import RuleParams
+from infinity_mm.synth.prompts import load_prompt, parse_prompt
 from infinity_mm.synth.rules import REASONS, judge_by_rule, words, yes_or_no
 
 WHERE = "Where is the red car standing?"
@@ -176,3 +177,14 @@ def test_any_text_gets_a_declared_reason_or_passes(kit: Any, question: str, answ
     drop = judge_by_rule(row, (), kit.params.rules)
     assert drop is None or drop.reason in REASONS
     assert drop == judge_by_rule(row, (), kit.params.rules)
+
+
+def test_a_leak_is_of_the_prompt_that_the_model_was_given(kit: Any) -> None:
+    ours = load_prompt(*step3_generate.PROMPT)
+    mine = parse_prompt("generate", 2, b"[system]\nKeep the heron beside its quiet silver pond always\n")
+    packaged = " ".join(words(ours.text("system"))[:8])
+    own = "Keep the heron beside its quiet silver pond."
+    rules = RuleParams(language=None)
+    for text, prompt, leak in ((packaged, None, True), (packaged, mine, False), (own, None, False), (own, mine, True)):
+        drop = judge_by_rule(kit.generated(WHERE, text, "brief"), (), rules, prompt)
+        assert (drop is not None and drop.reason == "prompt_leak") == leak

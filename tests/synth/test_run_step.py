@@ -221,6 +221,9 @@ def test_limits_that_cannot_fit_the_context_are_refused(kit: Any) -> None:
         check(kit.with_params(charset="unicode"))
     check(kit.with_params(charset="unicode", model={"max_model_len": 8192}))
     check(kit.with_params(charset="unicode", formats={"brief": 0, "detailed": 0}))
+    check(kit.with_params(model={"name": "Qwen/Qwen2.5-VL-3B-Instruct", "max_model_len": 4096}))
+    with pytest.raises(RecipeError, match=r"1088 tokens and the picture up to 1024, .* is 2048"):
+        check(kit.with_params(model={"name": "o/Qwen2.5-VL-3B", "max_model_len": 2048, "max_image_tokens": 1024}))
     with pytest.raises(RecipeError, match=r"a judge's reply may need \d+ tokens.*of small is 64"):
         check(kit.with_params(judge={"name": "small", "max_model_len": 64}))
 

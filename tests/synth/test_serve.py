@@ -29,6 +29,16 @@ def test_command(model: str) -> None:
     assert line[-2:] == ["--api-key", "k"]
 
 
+def test_the_server_follows_the_family_of_its_model(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
+    spec = ModelSpec(name=str(tmp_path), max_model_len=4096, max_image_side=1024, trust_remote_code=True)
+    line = serve.command(spec, "0.0.0.0", 81, [])
+    options = dict(itertools.pairwise(line))
+    assert json.loads(options["--mm-processor-kwargs"])["size"]["longest_edge"] == 37 * 37 * 28 * 28
+    assert json.loads(options["--limit-mm-per-prompt"]) == {"video": 0}
+    assert "--trust-remote-code" in line
+
+
 def test_environment_keeps_what_the_user_set(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "7")
     monkeypatch.delenv("VLLM_NO_USAGE_STATS", raising=False)

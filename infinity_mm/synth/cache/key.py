@@ -12,11 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from infinity_mm.fingerprint import canonical
 from infinity_mm.synth.chat import ModelSpec, Request
 from infinity_mm.synth.engines.checkpoint import locate
 from infinity_mm.synth.engines.select import resolve_engine
+from infinity_mm.synth.models.resolving import model_rules
 
 #: Raised when the engines' adapters come to send the same request in other words or pixels.
 VERSION = 1
@@ -27,21 +29,27 @@ _REST = 32
 
 
 def model_identity(spec: ModelSpec) -> str:
-    """Name the model of `spec` and the size at which it sees pictures, the same on every machine.
+    """Name the model of `spec` and how it sees pictures and turns, the same on every machine.
 
     Weights at hand are named by their content, hub models by their commit (found, and downloaded, where the recipe
     names none), a model behind an endpoint by the revision that the recipe states, or else by the endpoint's address.
     Raises `ModelError` where the weights cannot be had.
     """
-    return f"{_weights(spec)} side={spec.max_image_side}"
+    weights, folder = _weights(spec)
+    rules = model_rules(spec, folder)
+    settings = {"processor": dict(rules.processor), "template": dict(rules.template)}
+    named = " ".join(f"{name}={canonical(value)}" for name, value in settings.items() if value)
+    return f"{weights} side={spec.max_image_side} {named}".rstrip()
 
 
-def _weights(spec: ModelSpec) -> str:
+def _weights(spec: ModelSpec) -> tuple[str, Path | None]:
+    """Return the name of the weights, and the folder that they lie in, if they are at hand."""
     if resolve_engine(spec) == "openai":
-        return f"{spec.name}@{spec.revision}" if spec.revision else f"{spec.name} at {spec.base_url}"
+        return (f"{spec.name}@{spec.revision}" if spec.revision else f"{spec.name} at {spec.base_url}"), None
     checkpoint = locate(spec)
     from_hub = checkpoint.folder.name == checkpoint.revision  # a snapshot's folder is called by its commit
-    return f"{spec.name}@{checkpoint.revision}" if from_hub else f"weights {checkpoint.revision}"
+    name = f"{spec.name}@{checkpoint.revision}" if from_hub else f"weights {checkpoint.revision}"
+    return name, checkpoint.folder
 
 
 def generation_key(request: Request, model: str) -> str:

@@ -16,11 +16,13 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from infinity_mm.fingerprint import canonical
 from infinity_mm.synth.chat import Reply, Request
+from infinity_mm.synth.models.rules import PictureRule, fitted
 
 Failure = Literal[
     "undecodable_image",  # a picture of the request cannot be decoded
     "image_too_large",  # a picture has more than MAX_PIXELS, or the pictures alone exceed max_model_len
-    "prompt_too_long",  # the prompt leaves no room for an answer within max_model_len
+    "image_too_narrow",  # a picture is a strip that the model's processor refuses
+    "prompt_too_long",  # the prompt leaves no room for the longest answer within max_model_len
     "refused",  # the engine would not take the request: a bad schema, a picture it cannot process, HTTP 4xx
     "truncated",  # a constrained answer was cut off by max_tokens or by the end of the context
     "invalid_output",  # the answer came whole and does not satisfy its schema or choices
@@ -60,6 +62,12 @@ class LargePictureError(PictureError):
     """A picture has too many pixels to be decoded."""
 
     failure: Failure = "image_too_large"
+
+
+class NarrowPictureError(PictureError):
+    """A picture is longer, for its width, than its model takes."""
+
+    failure: Failure = "image_too_narrow"
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
@@ -109,15 +117,26 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def open_pictures(request: Request, max_side: int) -> list[Image.Image]:
-    """Decode every picture of `request`; the message of a `PictureError` tells which one failed."""
+def open_pictures(request: Request, max_side: int, rule: PictureRule | None = None) -> list[Image.Image]:
+    """Decode every picture of `request`, and scale up what is too small for the model's `rule`.
+
+    Raises a `PictureError` whose message tells which picture failed.
+    """
     pictures = []
     for index, data in enumerate(request.images):
         try:
-            pictures.append(open_picture(data, max_side))
+            picture = open_picture(data, max_side)
+            pictures.append(picture if rule is None else _scaled(picture, rule))
         except PictureError as error:
             raise type(error)(f"picture {index + 1} of {len(request.images)}: {error}") from error
     return pictures
+
+
+def _scaled(picture: Image.Image, rule: PictureRule) -> Image.Image:
+    size = fitted(rule, *picture.size)
+    if isinstance(size, str):
+        raise NarrowPictureError(size)
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.BICUBIC)
 
 
 #: Control marks of the common model families; an engine adds the special tokens of its own tokenizer.
@@ -170,9 +189,33 @@ def over_context(request: Request, text_tokens: int, limit: int, detail: object)
     The pictures are at fault where the text, of `text_tokens`, would fit alone.
     """
     if request.images and text_tokens < limit:
-        advice = "; lower synth.model.max_image_side, or raise max_model_len if the model can"
+        advice = "; lower synth.model.max_image_side or max_image_tokens, or raise max_model_len if the model can"
         return failed(request, "image_too_large", f"text of {text_tokens} tokens, and {detail}{advice}")
     return failed(request, "prompt_too_long", detail)
+
+
+def no_room(
+    request: Request,
+    pictures: Sequence[Image.Image],
+    rule: PictureRule | None,
+    limit: int,
+    count: Callable[[str], int],
+) -> Reply | None:
+    """Return the failure of a request that leaves its longest answer no room within `limit` tokens, or None.
+
+    Told before the engine sees it, from the text by `count` and the pictures by `rule`; what the chat template adds is
+    left out, so an engine may still refuse what this lets pass.
+    """
+    text = request.system + request.prompt
+    taken = 0 if rule is None else sum(rule.tokens(*picture.size) for picture in pictures)
+    room = limit - taken - request.sampling.max_tokens
+    if len(text.encode()) <= room or (words := count(text)) <= room:  # a token stands for a byte or more
+        return None
+    detail = (
+        f"{words} tokens of text, {taken} of {len(pictures)} pictures and up to {request.sampling.max_tokens} of an "
+        f"answer; max_model_len is {limit}"
+    )
+    return over_context(request, words, limit - request.sampling.max_tokens + 1, detail)
 
 
 def checked(request: Request, text: str, cut_off: bool, prompt_tokens: int, completion_tokens: int) -> Reply:

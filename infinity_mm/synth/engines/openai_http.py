@@ -17,6 +17,7 @@ from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request
 from infinity_mm.synth.engines import common
 from infinity_mm.synth.engines.checkpoint import EMBEDDED
+from infinity_mm.synth.models.resolving import model_rules
 
 #: Tries of one call beyond the first, on 408, 409, 429, 5xx and connection errors. The client waits as Retry-After
 #: says, else 0.5 s doubling to 8 s with jitter: about 15 s in all.
@@ -49,6 +50,7 @@ class OpenAIChat:
         except ImportError as fault:
             raise ModelError(f"the openai client cannot be imported: {fault}. Install the extra 'openai'.") from fault
         self._spec = spec
+        self._rules = model_rules(spec)
         self._runner = asyncio.Runner()
         self._client = openai.AsyncOpenAI(
             base_url=spec.base_url, api_key=_api_key(spec), timeout=spec.timeout_s, max_retries=retries
@@ -154,7 +156,7 @@ class OpenAIChat:
         import openai
 
         try:
-            pictures = common.open_pictures(request, self._spec.max_image_side)
+            pictures = common.open_pictures(request, self._spec.max_image_side, self._rules.pictures)
         except common.PictureError as fault:
             return common.failed(request, fault.failure, fault)
         try:
@@ -200,13 +202,18 @@ class OpenAIChat:
             "max_tokens": request.sampling.max_tokens,
             "seed": common.seed_of(request),
         }
+        extra: dict[str, Any] = {}
         if request.json_schema is not None:
             body["response_format"] = _json_format(request.json_schema)
         elif request.choices is not None and self._vllm:
-            body["extra_body"] = {"structured_outputs": {"choice": list(request.choices)}}
+            extra["structured_outputs"] = {"choice": list(request.choices)}
         elif request.choices is not None:
             body["response_format"] = _json_format(_choice_schema(request.choices))
-        return body
+        if self._vllm and pictures and self._rules.processor:
+            extra["mm_processor_kwargs"] = dict(self._rules.processor)
+        if self._vllm and self._rules.template:
+            extra["chat_template_kwargs"] = dict(self._rules.template)
+        return body | ({"extra_body": extra} if extra else {})
 
     def _read(self, request: Request, completion: Any) -> Reply:
         """Check what a server sent with status 200; compatible servers differ, so nothing is taken for granted."""

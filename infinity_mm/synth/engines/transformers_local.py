@@ -17,6 +17,7 @@ from infinity_mm.errors import EngineDiedError, ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
+from infinity_mm.synth.models.resolving import check_engine, model_rules
 
 if TYPE_CHECKING:
     import torch
@@ -44,9 +45,11 @@ class TransformersChat:
                 "synth.model.engine to 'openai' and give the base_url of a server."
             ) from fault
         checkpoint = locate(spec)
+        self._rules = model_rules(spec, checkpoint.folder)
+        check_engine(spec, self._rules, "transformers")
         self._device = "cuda" if spec.gpus > 0 and torch.cuda.is_available() else "cpu"
         try:
-            self._processor, self._model = _load(checkpoint, self._device)
+            self._processor, self._model = _load(checkpoint, self._device, spec.trust_remote_code)
             self._tokenizer = self._processor.tokenizer
             self._grammar_tokens = llguidance.hf.from_tokenizer(self._tokenizer)
         except (*common.ENGINE_FAULTS, ImportError) as fault:
@@ -97,14 +100,14 @@ class TransformersChat:
         if self._model is None:
             raise ModelError("this transformers engine is closed; build a new one")
         try:
-            pictures = common.open_pictures(request, self._spec.max_image_side)
+            pictures = common.open_pictures(request, self._spec.max_image_side, self._rules.pictures)
             inputs = self._encode(request, pictures)
             ids = self._tokenizer(answer, add_special_tokens=False, return_tensors="pt")["input_ids"].to(self._device)
             if inputs["input_ids"].shape[1] + ids.shape[1] > self._spec.max_model_len:
                 return None, 0, "prompt_too_long"
             return (*self._mean_loss(inputs, ids), "") if ids.shape[1] else (None, 0, "empty_answer")
         except common.PictureError as fault:
-            return None, 0, f"undecodable_image: {fault}"
+            return None, 0, f"{fault.failure}: {fault}"
         except MemoryError as fault:
             raise ModelError("memory ran out; lower max_model_len or max_image_side") from fault
         except common.ENGINE_FAULTS as fault:
@@ -134,7 +137,7 @@ class TransformersChat:
 
     def _answer(self, request: Request) -> Reply:
         try:
-            pictures = common.open_pictures(request, self._spec.max_image_side)
+            pictures = common.open_pictures(request, self._spec.max_image_side, self._rules.pictures)
             inputs = self._encode(request, pictures)
             matcher = self._matcher(request)
         except common.PictureError as fault:
@@ -143,12 +146,16 @@ class TransformersChat:
             return common.failed(request, "refused", f"{type(fault).__name__}: {fault}")
         prompt_tokens = int(inputs["input_ids"].shape[1])
         room = self._spec.max_model_len - prompt_tokens
-        if room < 1:
-            detail = f"{prompt_tokens} tokens; max_model_len is {self._spec.max_model_len}"
+        if room < request.sampling.max_tokens:
+            detail = (
+                f"{prompt_tokens} tokens of prompt and up to {request.sampling.max_tokens} of an answer; max_model_len "
+                f"is {self._spec.max_model_len}"
+            )
             words = int(self._encode(request, [])["input_ids"].shape[1]) if pictures else prompt_tokens
-            return common.over_context(request, words, self._spec.max_model_len, detail)
+            limit = self._spec.max_model_len - request.sampling.max_tokens + 1
+            return common.over_context(request, words, limit, detail)
         try:
-            new = self._generate(inputs, _TokenChooser(request, matcher), min(room, request.sampling.max_tokens))
+            new = self._generate(inputs, _TokenChooser(request, matcher), request.sampling.max_tokens)
         except MemoryError as fault:
             raise EngineDiedError("memory ran out during generation; lower max_model_len or max_image_side") from fault
         except common.ENGINE_FAULTS as fault:
@@ -161,9 +168,16 @@ class TransformersChat:
         """Return the model's inputs for one request, on its device."""
         parts = [{"type": "image"} for _ in pictures]
         chat = common.messages(request, parts, self._special_tokens)
-        text = self._processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        text = self._processor.apply_chat_template(
+            chat, tokenize=False, add_generation_prompt=True, **self._rules.template
+        )
+        settings = {"images_kwargs": dict(self._rules.processor)} if self._rules.processor else {}
         inputs = self._processor(
-            text=[text], images=[pictures] if pictures else None, return_tensors="pt", add_special_tokens=False
+            text=[text],
+            images=[pictures] if pictures else None,
+            return_tensors="pt",
+            add_special_tokens=False,
+            **settings,
         )
         return inputs.to(self._device)
 
@@ -203,14 +217,16 @@ class TransformersChat:
         return list(stops) if isinstance(stops, list) else [int(stops)]
 
 
-def _load(checkpoint: Checkpoint, device: str) -> tuple[Any, Any]:
+def _load(checkpoint: Checkpoint, device: str, remote_code: bool) -> tuple[Any, Any]:
     """Return (processor, model in evaluation mode)."""
     from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
     from transformers.utils import logging
 
     logging.set_verbosity_error()
-    processor = AutoProcessor.from_pretrained(checkpoint.folder)
-    model = AutoModelForImageTextToText.from_pretrained(checkpoint.folder, dtype=checkpoint.dtype)
+    processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=remote_code)
+    model = AutoModelForImageTextToText.from_pretrained(
+        checkpoint.folder, dtype=checkpoint.dtype, trust_remote_code=remote_code
+    )
     ids = model.generation_config
     # Only what ends a text is kept of the model's own defaults: a recipe's sampling must not be mixed with others.
     model.generation_config = GenerationConfig(

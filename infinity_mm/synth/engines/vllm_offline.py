@@ -16,6 +16,7 @@ from infinity_mm.errors import EngineDiedError, ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
+from infinity_mm.synth.models.resolving import check_engine, model_rules
 
 #: Set where the user has not: one process (scheduling is then a function of the requests alone), no telemetry.
 _ENVIRONMENT = {
@@ -34,15 +35,21 @@ def engine_arguments(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        `spec.gpus` is neither a fraction below one nor a whole number.
+        `spec.gpus` is neither a fraction below one nor a whole number, or the recipe does not allow what the model's
+        family needs.
     """
+    rules = model_rules(spec, checkpoint.folder)
+    check_engine(spec, rules, "vllm")
     arguments: dict[str, Any] = {
         "model": str(checkpoint.folder),
         "dtype": checkpoint.dtype,
         "max_model_len": spec.max_model_len,
         "seed": 0,
         "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
+        **rules.engine_arguments(),
     }
+    if spec.trust_remote_code:
+        arguments["trust_remote_code"] = True
     if spec.gpus == 0:
         arguments |= {"enforce_eager": True, "skip_mm_profiling": True, "mm_processor_cache_gb": 0}
     elif spec.gpus < 1:
@@ -88,6 +95,7 @@ class VllmChat:
                 "supports the architecture, that memory suffices (max_model_len, gpus), or take another engine."
             ) from fault
         self._spec = spec
+        self._rules = model_rules(spec, checkpoint.folder)
         self._dead: str | None = None
         self._special_tokens = tuple(self._llm.get_tokenizer().get_added_vocab())
         self._info = EngineInfo(
@@ -158,10 +166,16 @@ class VllmChat:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
-            pictures = common.open_pictures(request, self._spec.max_image_side)
+            pictures = common.open_pictures(request, self._spec.max_image_side, self._rules.pictures)
+            refusal = common.no_room(
+                request, pictures, self._rules.pictures, self._spec.max_model_len, self._count_tokens
+            )
+            if refusal is not None:
+                return refusal
             parts = [{"type": "image_pil", "image_pil": picture} for picture in pictures]
             chat = common.messages(request, parts, self._special_tokens)
-            self._llm.enqueue_chat([chat], [_sampling(request)], use_tqdm=False)
+            template = dict(self._rules.template) or None
+            self._llm.enqueue_chat([chat], [_sampling(request)], use_tqdm=False, chat_template_kwargs=template)
         except common.PictureError as fault:
             return common.failed(request, fault.failure, fault)
         except EngineDeadError as fault:
@@ -170,9 +184,12 @@ class VllmChat:
             refusal = _blame(request, fault)
             if refusal.error != "prompt_too_long":
                 return refusal
-            words = len(self._llm.get_tokenizer().encode(request.system + request.prompt))
+            words = self._count_tokens(request.system + request.prompt)
             return common.over_context(request, words, self._spec.max_model_len, fault)
         return None
+
+    def _count_tokens(self, text: str) -> int:
+        return len(self._llm.get_tokenizer().encode(text))
 
     def _abort(self) -> None:
         """Drop what a failed batch left in the engine's queue."""

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from infinity_mm.synth.chat import Reply, Request
+from infinity_mm.synth.chat import Reply, Request, Sampling
 from infinity_mm.synth.engines import common
+from infinity_mm.synth.models.qwen_vl import QWEN2_5_VL
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -69,6 +70,47 @@ class TestPictures:
         at = data.draw(st.integers(0, len(whole)))
         with contextlib.suppress(common.PictureError):
             assert common.open_picture(whole[:at] + noise + whole[at + len(noise) :], 16).mode == "RGB"
+
+
+class TestRulesOfAFamily:
+    RULE = QWEN2_5_VL.rule("", {}, {})
+
+    @pytest.mark.parametrize(
+        ("size", "expected"), [((3, 5), (28, 47)), ((90, 20), (126, 28)), ((400, 300), (400, 300))]
+    )
+    def test_small_pictures_are_scaled_up(self, size: tuple[int, int], expected: tuple[int, int]) -> None:
+        request = Request(key="a", prompt="?", images=(encoded(Image.new("RGB", size, "red")),))
+        (picture,) = common.open_pictures(request, 448, self.RULE)
+        assert picture.size == expected
+        assert common.open_pictures(request, 448)[0].size == size
+
+    def test_a_strip_names_its_place_and_size(self) -> None:
+        whole, strip = (encoded(Image.new("RGB", size)) for size in ((50, 50), (420, 2)))
+        with pytest.raises(common.NarrowPictureError, match=r"picture 2 of 2: 420 x 2 pixels.*200 times") as caught:
+            common.open_pictures(Request(key="a", prompt="?", images=(whole, strip)), 448, self.RULE)
+        assert caught.value.failure == "image_too_narrow"
+
+    @given(words=st.integers(0, 400), answer=st.integers(1, 400), count=st.integers(0, 3), limit=st.integers(100, 900))
+    def test_what_has_no_room_is_told_before_with_figures(
+        self, words: int, answer: int, count: int, limit: int
+    ) -> None:
+        pictures = [Image.new("RGB", (280, 280))] * count
+        request = Request(key="a", prompt="w " * words, images=(b"",) * count, sampling=Sampling(max_tokens=answer))
+        told = common.no_room(request, pictures, self.RULE, limit, lambda text: len(text.split()))
+        if words + 102 * count + answer <= limit:
+            assert told is None
+            return
+        assert told is not None
+        assert told.error == ("image_too_large" if count and words + answer <= limit else "prompt_too_long")
+        for figure in (words, 102 * count, answer, limit):
+            assert str(figure) in told.detail
+
+    def test_what_fits_by_its_bytes_is_not_counted(self) -> None:
+        def count(text: str) -> int:
+            raise AssertionError("counted for nothing")
+
+        request = Request(key="a", prompt="word " * 20, sampling=Sampling(max_tokens=10))
+        assert common.no_room(request, [], None, 110, count) is None
 
 
 class TestNeutralise:

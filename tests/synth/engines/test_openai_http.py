@@ -1,5 +1,6 @@
 """The HTTP client against a loopback server that misbehaves on purpose."""
 
+import io
 import json
 import threading
 import time
@@ -8,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import ModelSpec, Request
@@ -261,6 +263,52 @@ def test_constraints_in_each_dialect(endpoint: Endpoint, connect: Callable[..., 
     assert chat.info.version == "vllm 9.9"
     assert chat(asked[:1])[0].text == "x"
     assert endpoint.bodies[-1]["structured_outputs"] == {"choice": ["x", "y"]}
+
+
+def test_a_known_family_is_told_its_settings_where_the_server_is_vllm(
+    endpoint: Endpoint, connect: Callable[..., OpenAIChat]
+) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (600, 20), "red").save(stream, "PNG")
+    asked = [Request(key="a", prompt="?", images=(stream.getvalue(),)), Request(key="b", prompt="?")]
+    for owner in ("vllm", "somebody"):
+        endpoint.bodies.clear()
+        endpoint.listing = models("openbmb/MiniCPM-V-4.6", owner=owner)
+        chat = connect(name="openbmb/MiniCPM-V-4.6", max_image_tokens=400, concurrency=1)
+        assert [reply.error for reply in chat(asked)] == [None, None]
+        told = [(body.get("mm_processor_kwargs"), body.get("chat_template_kwargs")) for body in endpoint.bodies]
+        thinking = {"enable_thinking": False}
+        slices = {"max_slice_nums": 2}
+        assert told == ([(slices, thinking), (None, thinking)] if owner == "vllm" else [(None, None)] * 2)
+
+
+def test_a_strip_is_refused_before_it_is_sent(endpoint: Endpoint, connect: Callable[..., OpenAIChat]) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (900, 4)).save(stream, "PNG")
+    endpoint.listing = models("served")
+    chat = connect(name="served", family="qwen3_vl")
+    reply = chat([Request(key="a", prompt="?", images=(stream.getvalue(),))])[0]
+    assert (reply.error, endpoint.bodies) == ("image_too_narrow", [])
+
+
+def test_pictures_that_the_server_calls_too_large(endpoint: Endpoint, connect: Callable[..., OpenAIChat]) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(stream, "PNG")
+    endpoint.script = lambda call, body: (413, {}, b"<html>too large</html>") if call == 0 else completion("ok")
+    replies = connect(concurrency=1)([Request(key=key, prompt="?", images=(stream.getvalue(),)) for key in "ab"])
+    assert [reply.error for reply in replies] == ["image_too_large", None]
+
+
+def test_too_many_requests_for_long_cost_a_request_and_then_the_run(
+    endpoint: Endpoint, connect: Callable[..., OpenAIChat]
+) -> None:
+    busy: Answer = (429, {"Retry-After": "0.01"}, {"error": {"message": "slow down"}})
+    endpoint.script = lambda call, body: busy if "hot" in str(body) else completion("ok")
+    hot, fine = connect()(ask("hot", "fine"))
+    assert (hot.error, fine.error) == ("engine_error", None)
+    assert "slow down" in hot.detail
+    with pytest.raises(ModelError, match="running the command again resumes"):
+        connect()(ask("hot"))
 
 
 def test_an_answer_outside_the_choices_is_invalid(endpoint: Endpoint, connect: Callable[..., OpenAIChat]) -> None:
