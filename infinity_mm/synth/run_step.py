@@ -150,7 +150,8 @@ def synthesise(
     itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
     end once it is known. `comparer` compares answers by their meaning; None leaves that to the writer. `offers` says
     which types each attempt is offered (`infinity_mm.synth.offers`); None settles that among these pictures. `given` is
-    what the taggers with models of their own say; None where the recipe has none of them. Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
+    what the taggers with models of their own say; None where the recipe has none of them. Raises `ModelError` only
+    where an engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
     passed, ended = write(chat, parents, params, seed, only, comparer, offers, given)

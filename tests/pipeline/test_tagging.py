@@ -209,6 +209,28 @@ def test_where_the_writer_goes_first_the_rows_are_the_same(
     assert digest_of(tmp_path / "a") == digest_of(tmp_path / "b")
 
 
+def test_shares_over_the_run_are_settled_by_the_tags_of_all_taggers(
+    write: Any, served: Any, eyes: Any, tmp_path: Path
+) -> None:
+    offer = {"mapping": "package", "max_share": 0.1}
+    for taggers, calls in (([VLM, eyes], IMAGES), ([eyes], 0)):
+        work = tmp_path / f"w{calls}"
+        recipe = load_recipe(write(taggers=taggers, offer=offer))
+        run(recipe, Location.of(work), QUIET)
+        assert served.taken().get("tag", 0) == calls
+        found = {row["parent"]: json.loads(row["tags"]) for row in rows(work, "state/synth/tags")}
+        seen = {row["id"]: row["tags"] for row in rows(work, "attributes/tags_eyes/synthetic")}
+        for parent, tags in found.items():
+            said = {tag["name"]: dict(tag["scores"]) for tag in tags}
+            assert {name: by["eyes"] for name, by in said.items() if "eyes" in by} == {
+                tag["tag"]: tag["score"] for tag in seen[parent]
+            }
+        before = digest_of(work)
+        again = run(recipe, Location.of(work), QUIET)
+        assert (served.taken(), digest_of(work)) == ({}, before)
+        assert all(not stage.made for stage in again.stages if stage.name.startswith(("tag-", "synth")))
+
+
 def test_a_changed_vocabulary_is_a_change_of_the_tags(
     write: Any, served: Any, eyes: Any, tmp_path: Path, capsys: Any
 ) -> None:
