@@ -11,6 +11,7 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
 from infinity_mm.stages import StageReport
 from infinity_mm.synth.judge_quality import JudgeReport
+from infinity_mm.synth.tagging.scores import TaggerInfo
 
 
 class ExportReport(Frozen):
@@ -75,6 +76,20 @@ class LossGroup(Frozen):
     p95: float | None
 
 
+class TaggerReport(Frozen):
+    """One tagger with a model of its own, over the pictures that were drawn."""
+
+    tagger: TaggerInfo
+    #: Weights, vocabulary, captions and thresholds in one line.
+    identity: str
+    pictures: int
+    #: Pictures with a tag, and tags on all of them.
+    tagged: int
+    tags: int
+    #: Why the others have none: ``no_tags``, or why the tagger could not look.
+    reasons: dict[str, int]
+
+
 class SynthesisReport(Frozen):
     """What the synthesis did, and with which engine."""
 
@@ -88,6 +103,8 @@ class SynthesisReport(Frozen):
     random_weights: bool
     #: step -> {"in": n, "out": n, "<reason>": n}.
     yields: dict[str, dict[str, int]]
+    #: Taggers beside the writing model.
+    taggers: tuple[TaggerReport, ...] = ()
     #: instruction type -> what became of the attempts that got it.
     types: dict[str, TypeYields] = Field(default_factory=dict)
     #: "blind" and "agreement" -> how answers compared with the written ones: ``exact_same``, ``exact_other``,
@@ -101,7 +118,8 @@ class SynthesisReport(Frozen):
     calls: dict[str, StepCalls] = Field(default_factory=dict)
     #: Step -> [name and version, SHA-256] of its prompt file.
     prompts: dict[str, tuple[str, str]] = Field(default_factory=dict)
-    #: "writer" and "judge" -> model, revision and picture size; see `infinity_mm.synth.cache.key`.
+    #: "writer" and "judge" -> model, revision and picture size, see `infinity_mm.synth.cache.key`; "tagger NAME" -> its
+    #: identity.
     models: dict[str, str] = Field(default_factory=dict)
     #: The instruction types that `synth --only` was limited to; None where all were made.
     only: tuple[str, ...] | None = None

@@ -37,6 +37,7 @@ from infinity_mm.sources.options import with_options
 from infinity_mm.sources.own.check import check
 from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.located import located as located_synth
+from infinity_mm.synth.located import unlocated
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.takedown import TakedownFile, located
 
@@ -209,10 +210,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         key=lambda use: str(use["name"]),
     )
     if recipe.synth is not None:
-        tree["synth"].pop("cache")
-        tree["synth"]["prompts"] = {step: use["text"] for step, use in tree["synth"]["prompts"].items()}
-        for holder, key in ((tree["synth"], "seeds"), (tree["synth"]["offer"], "mapping")):
-            holder[key] = None if holder[key] is None else holder[key]["text"]
+        tree["synth"] = unlocated(recipe.synth)
     tree["takedown"] = sorted(use["digest"] for use in tree["takedown"])
     return fingerprint(tree)
 
@@ -372,24 +370,19 @@ def _explain(path: Path, model: type[BaseModel], error: ValidationError, prefix:
 
 def _keys_at(model: type[BaseModel], steps: Sequence[int | str]) -> list[str]:
     """Return the keys that the (nested) model accepts at a place of a validation error."""
-    kind: Any = model
+    kinds: list[type[BaseModel]] = [model]
     for step in steps:
-        if isinstance(step, str) and isinstance(kind, type) and issubclass(kind, BaseModel):
-            by_alias = {field.alias or name: field for name, field in kind.model_fields.items()}
-            if step not in by_alias:
-                return []
-            kind = _model_in(by_alias[step].annotation)
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        return []
-    return [field.alias or name for name, field in kind.model_fields.items()]
+        if not isinstance(step, str):
+            continue
+        chosen = [k for k in kinds if "kind" in k.model_fields and step in get_args(k.model_fields["kind"].annotation)]
+        fields = {field.alias or name: field for kind in kinds for name, field in kind.model_fields.items()}
+        # A place in a union of kinds names the kind as well.
+        kinds = chosen or (_models_in(fields[step].annotation) if step in fields else [])
+    return [field.alias or name for kind in kinds for name, field in kind.model_fields.items()]
 
 
-def _model_in(annotation: Any) -> Any:
-    """Return the model inside ``tuple[M, ...]``, ``M | None`` and the like."""
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models inside ``tuple[M, ...]``, ``M | None`` and the like."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
-        return annotation
-    for argument in get_args(annotation):
-        found = _model_in(argument)
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            return found
-    return None
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

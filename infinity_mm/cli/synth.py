@@ -198,6 +198,10 @@ def steps_table(report: SynthesisReport) -> Table:
         table.add_column(name, justify="right")
     table.add_column("ended", overflow="fold")
     known = {"in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "completion_tokens"}
+    for one in report.taggers:
+        reasons = "  ".join(f"{reason} {n}" for reason, n in one.reasons.items())
+        row = (one.pictures, one.tagged, one.pictures, 0, 0, 0)
+        table.add_row(f"tagger {one.tagger.name}", *(f"{n:,}" for n in row), reasons)
     for stage, step in STAGES:
         flow, cost = report.yields[stage], report.calls[step]
         reasons = "  ".join(f"{reason} {n}" for reason, n in flow.items() if reason not in known)

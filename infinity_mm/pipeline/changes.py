@@ -11,10 +11,14 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.manifest import Manifest
 from infinity_mm.pipeline.synthesis import known_parents
+from infinity_mm.pipeline.tagging import TAGGER, identities, role_names
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.key import model_identity
 from infinity_mm.synth.params import STEP_NAMES, SynthParams
 from infinity_mm.synth.provenance import used_prompts
+
+#: What stands for a tagger, or the prompt of one, that there was not or that there is no longer.
+_NONE = "none"
 
 
 class Changes(Frozen):
@@ -22,7 +26,7 @@ class Changes(Frozen):
 
     #: Step -> (prompt then, prompt now), as ``name.vN (first digits of its SHA-256)``.
     prompts: dict[str, tuple[str, str]]
-    #: "writer" and "judge" -> (model then, model now).
+    #: "writer", "judge" and "tagger NAME" -> (model then, model now).
     models: dict[str, tuple[str, str]]
     #: Steps whose prompt or model is another one; those after them are asked again where their input changes.
     steps: tuple[str, ...]
@@ -67,16 +71,22 @@ def changes(work: Location, params: SynthParams) -> Changes:
     }
     writer = model_identity(params.model)
     judge = writer if params.judge is None else model_identity(params.judge)
+    current = {"writer": writer, "judge": judge, **role_names(identities(params.taggers))}
+    known = {role: name for role, name in then.models.items() if role in current or role.startswith(TAGGER)}
     models = {
-        role: (then.models.get(role, "unknown"), name)
-        for role, name in (("writer", writer), ("judge", judge))
-        if then.models.get(role) != name
+        role: (known.get(role, _NONE if role.startswith(TAGGER) else "unknown"), current.get(role, _NONE))
+        for role in {**current, **known}
+        if known.get(role) != current.get(role)
     }
     touched = {step for step in now if ("judge" if step == "judge" else "writer") in models} | set(prompts)
+    if "tag" in then.prompts and "tag" not in now:
+        prompts["tag"] = (_shown(then.prompts["tag"]), _NONE)
+    if "tag" in prompts or any(role.startswith(TAGGER) for role in models):
+        touched.add("tag")
     return Changes(
         prompts=prompts,
         models=models,
-        steps=tuple(step for step in now if step in touched),
+        steps=tuple(step for step in STEP_NAMES if step in touched),
         pictures=len(known_parents(store)),
         per_image=params.per_image,
     )

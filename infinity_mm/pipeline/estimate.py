@@ -8,7 +8,7 @@ its rows are not written. Scaling is by proportion: take the result as an order 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from infinity_mm.engine import Resources
 from infinity_mm.errors import RecipeError
@@ -28,10 +28,12 @@ from infinity_mm.pipeline.synthesis import (
     generation_tasks,
     worker_spec,
 )
+from infinity_mm.pipeline.tagging import TAGGER, TagTask, TagWorker, identities, spec_of, with_tags
 from infinity_mm.recipe import Recipe
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import PLACE, place_of
 from infinity_mm.synth.params import STEP_NAMES, SynthParams
+from infinity_mm.synth.tagging.identity import asked
 
 Place = tuple[str, int]
 
@@ -68,7 +70,7 @@ class Estimate(Frozen):
         )
         for step, cost in self.steps.items():
             tokens = f"{cost.prompt_tokens:>13,} tokens in  {cost.completion_tokens:>12,} out"
-            yield f"  {step:<9} {cost.calls:>10,} calls  {tokens}"
+            yield f"  {step:<9} {cost.calls:>10,} calls  {tokens if not step.startswith(TAGGER) else ''}".rstrip()
         if self.engine_hours is None:
             yield "  no call in the pilot: what is left comes from the cache"
         elif self.gpu_hours is None:
@@ -85,7 +87,8 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
             raise RecipeError(f"recipe {recipe.name} has no synth section: there is nothing to estimate")
         fates = curate(context).fates
         spec, gpus = worker_spec(context, params, subset)
-        drawn = generation_tasks(context, fates, params, subset)
+        named = identities(params.taggers)
+        drawn = [with_tags(task, named) for task in generation_tasks(context, fates, params, subset)]
         tasks = unfinished(context.store, known_offers(context, drawn, params, spec.of_writer))
         places = [place for task in tasks for place in task.places]
         new, known = _by_cache(context, params, places)
@@ -93,7 +96,9 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         piloted = 0
         groups = [group for group in (new, known) if group]
         pilots = [_spread(group, PARENTS_PER_PART) for group in groups]
-        for group, pilot, counts in zip(groups, pilots, _pilot(context, spec, gpus, pilots), strict=True):
+        for group, pilot, counts in zip(
+            groups, pilots, _pilot(context, params, named, spec, gpus, pilots), strict=True
+        ):
             piloted += len(pilot)
             total.update({name: value * len(group) / len(pilot) for name, value in counts.items()})
     steps = list(dict.fromkeys((*STEP_NAMES, *(name.partition(".")[0] for name in total if "." in name))))
@@ -112,14 +117,31 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
 
 
 def _pilot(
-    context: Context, spec: WorkerSpec, gpus: float, pilots: Sequence[Sequence[Place]]
+    context: Context,
+    params: SynthParams,
+    named: Mapping[str, str],
+    spec: WorkerSpec,
+    gpus: float,
+    pilots: Sequence[Sequence[Place]],
 ) -> list[dict[str, float]]:
+    """Return, of each pilot, seconds, and calls and tokens by step; a picture is one call of each tagger."""
     tasks = [
         SynthTask(context.store.work.uri, Part(SYNTHETIC, number, "pilot"), "", tuple(places))
         for number, places in enumerate(pilots)
     ]
-    done = context.engine.map_actors("pilot", PilotWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus)) if tasks else ()
-    return [counts for _, counts in sorted(done, key=lambda pair: pair[0])]
+    if not tasks:
+        return []
+    tasks = [with_tags(task, named) for task in tasks]
+    tagged = [Counter[str]() for _ in tasks]
+    for number, use in enumerate(asked(params.taggers)):
+        todo = [TagTask(task.work, task.places, task.seen[number]) for task in tasks]
+        tagger, need = spec_of(use)
+        for index, seconds in context.engine.map_actors("pilot-tag", TagWorker, tagger, todo, need):
+            tagged[index].update({"seconds": seconds, f"{TAGGER}{use.name}.calls": len(todo[index].places)})
+    done = context.engine.map_actors("pilot", PilotWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus))
+    for index, counts in done:
+        tagged[index].update(counts)
+    return [dict(counts) for counts in tagged]
 
 
 def _by_cache(context: Context, params: SynthParams, places: Sequence[Place]) -> tuple[list[Place], list[Place]]:

@@ -87,6 +87,8 @@ class SynthTask:
     #: whole run; see `infinity_mm.pipeline.offering`.
     tagged: str | None = None
     offers: str | None = None
+    #: Where the tags of each tagger with a model of its own are; see `infinity_mm.pipeline.tagging`.
+    seen: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass, unfinished
+from infinity_mm.pipeline.tagging import read_tags
 from infinity_mm.pipeline.writing import Writer, WriteSpec
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.offers import offers
@@ -46,6 +47,8 @@ class TagTask:
     places: Places
     tags: str
     calls: str
+    #: As for `SynthTask`.
+    seen: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -80,7 +83,8 @@ class TagWorker:
         """Tag the pictures of one partition and write the calls down; every answer is kept, whatever happens."""
         store, params = Store(Location(task.work)), self._writer.params
         with self._writer.recording({}) as recording:
-            tagged = tag(recording, read_parents(store, task.places), params, self._writer.seed)
+            parents, given = read_parents(store, task.places), read_tags(store, task.seen)
+            tagged = tag(recording, parents, params, self._writer.seed, given)
         rows = [{"parent": name, "tags": _to_json([asdict(one) for one in tags])} for name, tags in tagged.items()]
         store.write(task.tags, pa.Table.from_pylist(rows, schema=TAGS))
         self._writer.write_down(store, task.calls, recording)
@@ -134,9 +138,9 @@ def _tasks(
     tagging = []
     for number, task in enumerate(tasks):
         places: Json = [list(place) for place in task.places]
-        name = fingerprint(["synth_tag", VERSION, spec.seed], tagged_by, spec.writer, places)
+        name = fingerprint(["synth_tag", VERSION, spec.seed], tagged_by, spec.writer, places, *task.seen)
         calls = f"{_CALLS}/{name}.json"
-        tagging.append(TagTask(task.work, task.places, f"{_TAGS}/{part_name(number, name)}", calls))
+        tagging.append(TagTask(task.work, task.places, f"{_TAGS}/{part_name(number, name)}", calls, task.seen))
     paths = tuple(task.tags for task in tagging)
     name = fingerprint(["synth_offers", VERSION, spec.seed], identity(params), list(paths))
     output = f"{_OFFERS}/{part_name(0, name)}"

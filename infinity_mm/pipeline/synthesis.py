@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
 from infinity_mm.pipeline.probing import ProbeSpec, run_probing
 from infinity_mm.pipeline.settling import run_settling
+from infinity_mm.pipeline.tagging import identities, read_tags, role_names, run_tagging, tagger_reports
 from infinity_mm.pipeline.writing import WriteSpec, apart, read_calls, read_offers, remembering_comparer, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
@@ -41,6 +42,7 @@ from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded, Recording
 from infinity_mm.synth.run_step import check, identity, synthesise, write
 from infinity_mm.synth.select_images import COLUMNS, select_images
+from infinity_mm.synth.tagging.identity import asked, check_tagger
 from infinity_mm.synth.tiny_model import is_trained
 
 VERSION = 1
@@ -130,7 +132,7 @@ class SynthWorker:
     def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
         """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
         store = Store(Location(task.work))
-        parents = read_parents(store, task.places)
+        parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
         before = sum(engine.seconds for engine in self._engines)
         only = None if self._spec.only is None else frozenset(self._spec.only)
         calls, earlier = read_calls(store, task.written or task.tagged)
@@ -142,11 +144,14 @@ class SynthWorker:
             if apart(self._params) and task.written is None:
                 # The writer goes first while the judge's engine is closed, then its own is.
                 self._judge.close()
-                write(recording, parents, self._params, self._spec.seed, only, comparer, offers)
+                write(recording, parents, self._params, self._spec.seed, only, comparer, offers, tags)
                 self._chat.close()
             if apart(self._params) or task.written is not None:
                 chats = self._recorded(calls)
-            found = synthesise(chats[0], self._judge, parents, self._params, self._spec.seed, only, chats[1], offers)
+            writer, comparing = chats
+            found = synthesise(
+                writer, self._judge, parents, self._params, self._spec.seed, only, comparing, offers, tags
+            )
         finally:
             self._memory.flush()
         return found, earlier + sum(engine.seconds for engine in self._engines) - before
@@ -187,6 +192,8 @@ def check_synthesis(params: SynthParams) -> None:
     check(params)
     for spec in models_of(params):
         check_engine(spec, model_rules(spec, folder_at_hand(spec)), resolve_engine(spec))
+    for use in asked(params.taggers):
+        check_tagger(use)
 
 
 def run_synthesis(
@@ -202,7 +209,8 @@ def run_synthesis(
     check(params)
     for told in filter(None, map(warning, models_of(params))):
         context.reporter.line(f"warning: {told}")
-    tasks = generation_tasks(context, fates, params, subset)
+    named = identities(params.taggers)
+    tasks = run_tagging(context, generation_tasks(context, fates, params, subset), params.taggers, named)
     spec, gpus = worker_spec(context, params, subset)
     _warn_of_comparer(context, params)
     ready = SynthParams.model_validate_json(spec.params_json)
@@ -217,11 +225,15 @@ def run_synthesis(
     reference = None if params.loss is None else model_identity(params.loss.model)
     losses = run_losses(context, tasks, params.loss, reference)
     made = run_settling(context, made, losses, params)
-    report = read_report(context.store, tasks, _settings(params, spec, gpus))
+    report = read_report(context.store, tasks, _settings(params, spec, gpus, named))
     probed = [(task.attempts, task.places) for task in tasks]
     judges = (spec.writer, spec.judge or spec.writer)
     judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, *judges))
-    beside = {"judge": judge, "losses": loss_groups(context.store, tasks, losses)}
+    beside = {
+        "judge": judge,
+        "losses": loss_groups(context.store, tasks, losses),
+        "taggers": tagger_reports(context.store, tasks, named),
+    }
     return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update=beside)
 
 
@@ -239,6 +251,7 @@ def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParam
     ]
     comparer = _comparer_identity(params)
     models += [] if comparer is None else [comparer]
+    models += identities(params.taggers).values()
     made_of = [identity(params), models, *([list(subset.only)] if subset.only is not None else [])]
     tasks = []
     for number in range(0, len(drawn), PARENTS_PER_PART):
@@ -282,7 +295,7 @@ def known_parents(store: Store) -> set[str]:
     return {parent for name in parts for parent in store.read(f"{folder}/{name}", ["parent"])["parent"].to_pylist()}
 
 
-def _settings(params: SynthParams, spec: WorkerSpec, gpus: float) -> dict[str, Any]:
+def _settings(params: SynthParams, spec: WorkerSpec, gpus: float, taggers: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of the report that say what was asked for."""
     return {
         "engine": resolve_engine(params.model),
@@ -293,7 +306,8 @@ def _settings(params: SynthParams, spec: WorkerSpec, gpus: float) -> dict[str, A
         "random_weights": params.model.name == RANDOM or (params.model.name == EMBEDDED and not is_trained()),
         "prompts": {step: (prompt.file, prompt.sha256) for step, prompt in used_prompts(params).items()},
         "models": {"writer": spec.writer, "judge": spec.judge or spec.writer}
-        | ({} if spec.comparer is None else {"comparer": spec.comparer}),
+        | ({} if spec.comparer is None else {"comparer": spec.comparer})
+        | role_names(taggers),
         "only": spec.only,
         "gpus": gpus,
     }

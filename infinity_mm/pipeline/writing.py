@@ -16,6 +16,7 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.passes import Context, run_actor_pass, unfinished
+from infinity_mm.pipeline.tagging import read_tags
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
@@ -38,6 +39,7 @@ class WriteTask:
     tagged: str | None
     offers: str | None
     output: str
+    seen: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -97,8 +99,9 @@ class WriteWorker:
         calls, earlier = read_calls(store, task.tagged)
         with writer.recording(calls) as recording:
             comparer = None if writer.comparer is None else Recording(writer.comparer, calls)
-            parents = read_parents(store, task.places)
-            write(recording, parents, writer.params, writer.seed, self._only, comparer, read_offers(task.offers))
+            parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
+            offers = read_offers(task.offers)
+            write(recording, parents, writer.params, writer.seed, self._only, comparer, offers, tags)
         writer.write_down(store, task.output, recording, earlier)
 
 
@@ -132,7 +135,7 @@ def write_first(context: Context, tasks: Sequence[SynthTask], spec: WriteSpec) -
     """Run the writer for the partitions that are not finished; returns all tasks with the writer's part named."""
     named = [replace(task, written=f"{_FOLDER}/{task.part.fingerprint}.json") for task in tasks]
     todo = [
-        WriteTask(task.work, task.places, task.tagged, task.offers, task.written)
+        WriteTask(task.work, task.places, task.tagged, task.offers, task.written, task.seen)
         for task in unfinished(context.store, named)
         if task.written
     ]

@@ -64,7 +64,7 @@ def _of_part(store: Store, name: str) -> Iterator[str]:
         for one in (origin, *origin.get("further_turns", ())):
             row = {
                 "image": one["image_sha256"],
-                "tags": one["tags"],
+                "tags": [{"tag": tag["tag"], "confidence": tag["confidence"]} for tag in one["tags"]],
                 "type": one["instruction_type"]["leaf"],
                 "question": one["question"],
                 "answer": one["answer"],

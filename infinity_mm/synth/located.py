@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from infinity_mm.errors import RecipeError
 from infinity_mm.fs import Location
@@ -11,8 +12,11 @@ from infinity_mm.synth.annotated import package_mapping, package_seeds
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.prompts import load_prompt, read_prompt_file
 from infinity_mm.synth.provenance import PROMPTS
+from infinity_mm.synth.tagging.params import DEFAULT, Tagger, with_vocabulary
+from infinity_mm.synth.tagging.vocabulary import package_vocabulary
 
-#: What `synth.seeds` and `synth.offer.mapping` say for the seed rows of the package, and the mapping made from them.
+#: What `synth.seeds`, `synth.offer.mapping` and a vocabulary say for the seed rows of the package, and what is made of
+#: them.
 PACKAGE = "package"
 
 
@@ -20,7 +24,7 @@ def located(params: SynthParams, base: Path) -> SynthParams:
     """Return the parameters with an absolute cache, and with the content of prompt files, mapping and seed rows.
 
     Paths are relative to `base`. Raises `RecipeError` for a prompt file that cannot stand in for the package's, and for
-    a mapping or seed rows that cannot be read.
+    a mapping, a vocabulary or seed rows that cannot be read.
     """
     cache = Location.of(params.cache, base=base).uri if params.cache else params.cache
     prompts = {}
@@ -39,7 +43,33 @@ def located(params: SynthParams, base: Path) -> SynthParams:
     if seeds is not None:
         seeds = seeds.model_copy(update=_content("synth.seeds", seeds.file, base, package_seeds))
         seeds.parse()
-    return params.model_copy(update={"cache": cache, "prompts": prompts, "offer": offer, "seeds": seeds})
+    taggers = tuple(_with_content(use, base) for use in params.taggers)
+    found = {"cache": cache, "prompts": prompts, "offer": offer, "seeds": seeds, "taggers": taggers}
+    return params.model_copy(update=found)
+
+
+def unlocated(params: SynthParams) -> dict[str, Any]:
+    """Return what the parameters ask for, as JSON: what files say and not where they lie, no cache.
+
+    Taggers are left out where only the writing model tags, as recipes had none before there were others.
+    """
+    tree = params.model_dump(mode="json", exclude={"cache"})
+    tree["prompts"] = {step: use["text"] for step, use in tree["prompts"].items()}
+    for holder, key in ((tree, "seeds"), (tree["offer"], "mapping")):
+        holder[key] = None if holder[key] is None else holder[key]["text"]
+    if params.taggers == DEFAULT:
+        tree.pop("taggers")
+    for use in tree.get("taggers", ()):
+        if use["kind"] == "zero_shot":
+            use["vocabulary"] = use["vocabulary"]["text"]
+    return tree
+
+
+def _with_content(use: Tagger, base: Path) -> Tagger:
+    if use.kind != "zero_shot":
+        return use
+    found = _content(f"synth.taggers.{use.name}.vocabulary", use.vocabulary.file, base, package_vocabulary)
+    return with_vocabulary(use, **found)
 
 
 def _content(key: str, file: str, base: Path, package: Callable[[], str]) -> dict[str, str]:

@@ -193,10 +193,10 @@ def _vector(tags: Sequence[Tag], unit: bool = True) -> Vector:
         name = _folded(tag.name)
         if not name:
             continue
-        found[name] = max(found.get(name, 0.0), tag.confidence / 5)
+        found[name] = max(found.get(name, 0.0), tag.score)
         head = name.rpartition(" ")[2]
         if head != name:
-            found[head] = max(found.get(head, 0.0), HEAD_WEIGHT * tag.confidence / 5)
+            found[head] = max(found.get(head, 0.0), HEAD_WEIGHT * tag.score)
     return _unit(found) if unit else found
 
 

@@ -16,6 +16,7 @@ from infinity_mm.synth.prompts import Prompt, PromptFile, load_prompt
 from infinity_mm.synth.rows import Format
 from infinity_mm.synth.seeds import SeedFile
 from infinity_mm.synth.structured import Charset
+from infinity_mm.synth.tagging.params import DEFAULT, Tagger, checked
 from infinity_mm.synth.taxonomy import Taxonomy
 
 StepName = Literal["tag", "classify", "generate", "judge"]
@@ -246,7 +247,9 @@ class SynthParams(Frozen):
     merge_turns: bool = False
     #: Tell the trained model, at the end of the question, which form of answer is wanted.
     format_hint: bool = True
-    #: Least confidence (1 to 5) of a tag that is used.
+    #: Who tags the pictures; their tags are merged. By default the writing model alone.
+    taggers: tuple[Tagger, ...] = DEFAULT
+    #: Least confidence (1 to 5) of a tag of the writing model that is used; other taggers have thresholds of their own.
     min_tag_confidence: int = Field(default=3, ge=1, le=5)
     #: Instruction types offered to the classifier at once.
     candidates: int = Field(default=12, ge=1, le=64)
@@ -293,6 +296,11 @@ class SynthParams(Frozen):
                 "merge_turns cannot go with rules.yes_no: balance or with quantiles of losses, which drop single "
                 "questions after the run's last call; leave one of them out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _named_taggers(self) -> SynthParams:
+        checked(self.taggers)
         return self
 
     @model_validator(mode="after")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from infinity_mm.frozen import Frozen
 from infinity_mm.synth import step1_tag, step2_classify, step3_generate, step4_filter
@@ -13,6 +16,8 @@ from infinity_mm.synth.params import STEP_NAMES, CallName, StepName, SynthParams
 from infinity_mm.synth.prompts import Prompt
 from infinity_mm.synth.rows import Checks, Format, Judged
 from infinity_mm.synth.semantic import COMPARES
+from infinity_mm.synth.tagging.identity import writer_tags
+from infinity_mm.synth.tagging.scores import TaggerInfo
 from infinity_mm.synth.taxonomy import Taxonomy
 
 #: (name, version) of the prompt file of each step.
@@ -61,6 +66,12 @@ class TagProvenance(Frozen):
 
     tag: str
     confidence: int
+    #: Tagger -> score from 0 to 1, of all that saw it; left out where the writing model is the only tagger.
+    scores: dict[str, float] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _short(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(whole(self), "scores")
 
 
 class ComparisonProvenance(Frozen):
@@ -95,6 +106,8 @@ class Provenance(Frozen):
     n: int
     instruction_type: InstructionType
     tags: tuple[TagProvenance, ...]
+    #: Taggers with a model of their own; left out where there are none.
+    taggers: tuple[TaggerInfo, ...] = ()
     answer_format: Format
     #: The question without options or hint.
     question: str
@@ -112,14 +125,25 @@ class Provenance(Frozen):
     #: True where the judge is the model that wrote the row.
     self_judged: bool
     license_note: str
+    #: Without "tag" where the writing model does not tag.
     calls: dict[StepName, CallProvenance]
     #: Of the turns after the first, where questions about one picture were merged.
     further_turns: tuple[Provenance, ...] = ()
 
+    @model_serializer(mode="wrap")
+    def _short(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(whole(self), "taggers")
+
+
+def _without(dump: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a dump without a key that says nothing: rows of recipes that do not use it stay as they are."""
+    return dump if dump[key] else {name: value for name, value in dump.items() if name != key}
+
 
 def used_prompts(params: SynthParams) -> dict[StepName, Prompt]:
-    """Return the prompt of every step: the package's, or the user's own."""
-    return {step: params.prompt(step, PROMPTS[step]) for step in STEP_NAMES}
+    """Return the prompt of every step that asks a model in words: the package's, or the user's own."""
+    steps = [step for step in STEP_NAMES if step != "tag" or writer_tags(params.taggers) is not None]
+    return {step: params.prompt(step, PROMPTS[step]) for step in steps}
 
 
 def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[StepName, Prompt]) -> Provenance:
@@ -142,7 +166,11 @@ def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[Ste
             taxonomy_version=taxonomy.version,
             taxonomy_sha256=taxonomy.sha256,
         ),
-        tags=tuple(TagProvenance(tag=tag.name, confidence=tag.confidence) for tag in typed.attempt.tagged.tags),
+        tags=tuple(
+            TagProvenance(tag=tag.name, confidence=tag.confidence, scores=dict(tag.scores))
+            for tag in typed.attempt.tagged.tags
+        ),
+        taggers=typed.attempt.tagged.taggers,
         answer_format=typed.format,
         question=generated.question,
         answer=generated.answer,
@@ -156,7 +184,7 @@ def provenance(row: Judged, calls: Mapping[CallName, Call], prompts: Mapping[Ste
             f"The licence column is the picture's, from its parent row. The words were written by {writer.model}; "
             "terms of that model may apply to them."
         ),
-        calls={step: _one(prompts[step], calls[step]) for step in STEP_NAMES},
+        calls={step: _one(prompts[step], calls[step]) for step in STEP_NAMES if step in calls},
     )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from infinity_mm.errors import StageError
 from infinity_mm.record import Image
 from infinity_mm.synth.taxonomy import Leaf
+
+if TYPE_CHECKING:
+    from infinity_mm.synth.tagging.scores import TaggerInfo
 
 #: The form an answer takes. Three are the paper's; the fourth its file names hint at.
 Format = Literal["word_or_phrase", "brief", "detailed", "multiple_choice"]
@@ -68,6 +71,13 @@ class Tag:
     name: str
     #: 1 (a guess) to 5 (certain and prominent), as the model says.
     confidence: int
+    #: (tagger, score from 0 to 1) of all that saw it, highest first; () where the writing model is the only tagger.
+    scores: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The highest score, from 0 to 1; the confidence out of 5 where there is none."""
+        return self.scores[0][1] if self.scores else self.confidence / 5
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,8 @@ class Tagged:
 
     parent: Parent
     tags: tuple[Tag, ...]
+    #: Taggers with a model of their own that looked at it.
+    taggers: tuple[TaggerInfo, ...] = ()
 
 
 @dataclass(frozen=True)

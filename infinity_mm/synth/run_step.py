@@ -32,6 +32,9 @@ from infinity_mm.synth.params import CallName, CheckName, StepName, SynthParams
 from infinity_mm.synth.provenance import PROMPTS, provenance, used_prompts
 from infinity_mm.synth.rows import Attempt, Drop, Failed, Generated, Judged, Parent, Tag, Tagged, Typed
 from infinity_mm.synth.structured import token_budget
+from infinity_mm.synth.tagging.identity import asked as model_taggers
+from infinity_mm.synth.tagging.identity import description, writer_tags
+from infinity_mm.synth.tagging.scores import Tagging, merge
 from infinity_mm.synth.taxonomy import Taxonomy
 
 __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
@@ -48,6 +51,9 @@ _MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus", "trust_remote_code"
 
 #: Attempt -> names of the types that it is offered, best first.
 Offers = Mapping[str, Sequence[str]]
+
+#: By the parent's id, what each tagger with a model of its own says.
+Given = Mapping[str, Sequence[Tagging]]
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -86,10 +92,11 @@ def check(params: SynthParams) -> None:
     writer, judge = params.model, params.judge or params.model
     forms = [form for form, weight in params.formats.as_dict().items() if weight > 0]
     needs: list[tuple[str, int, ModelSpec]] = [
-        ("a list of tags", token_budget(step1_tag.schema(params)), writer),
         *((f"a {form} pair", token_budget(step3_generate.schema(form, params)), writer) for form in forms),
         ("a judge's reply", token_budget(step4_filter.schema(params)), judge),
     ]
+    if writer_tags(params.taggers) is not None:
+        needs.insert(0, ("a list of tags", token_budget(step1_tag.schema(params)), writer))
     for name, tokens, model in needs:
         pictures = model_rules(model).pictures
         picture = 0 if pictures is None else pictures.most(model.max_image_side)
@@ -113,6 +120,10 @@ def identity(params: SynthParams) -> Json:
             dump[role] = {key: value for key, value in dump[role].items() if key not in _MEANS}
     dump["offer"]["mapping"] = None if params.offer.mapping is None else params.offer.mapping.parse().sha256
     dump["seeds"] = None if params.seeds is None else params.seeds.sha256
+    others = [description(use) for use in model_taggers(params.taggers)]
+    dump["taggers"] = [writer_tags(params.taggers), *others]
+    if not others:
+        dump.pop("taggers")  # as it was before there were others than the writing model
     return {
         "version": VERSION,
         "prompts": {step: [prompt.file, prompt.sha256] for step, prompt in used_prompts(params).items()},
@@ -131,17 +142,19 @@ def synthesise(
     only: Collection[str] | None = None,
     comparer: Chat | None = None,
     offers: Offers | None = None,
+    given: Given | None = None,
 ) -> list[Outcome]:
     """Run the four steps for a partition of pictures.
 
     Returns `params.per_image` outcomes per parent, in the order of `parents`. `judge` may be `chat`
     itself; the rows then say that they were judged by their writer. Attempts whose type is none of the leaves in `only`
     end once it is known. `comparer` compares answers by their meaning; None leaves that to the writer. `offers` says
-    which types each attempt is offered (`infinity_mm.synth.offers`); None settles that among these pictures.
-    Raises `ModelError` only where an engine is gone, `StageError` for a parent given twice.
+    which types each attempt is offered (`infinity_mm.synth.offers`); None settles that among these pictures. `given` is
+    what the taggers with models of their own say; None where the recipe has none of them. Raises `ModelError` only
+    where an engine is gone, `StageError` for a parent given twice.
     """
     order = {parent.id: place for place, parent in enumerate(parents)}
-    passed, ended = write(chat, parents, params, seed, only, comparer, offers)
+    passed, ended = write(chat, parents, params, seed, only, comparer, offers, given)
     judged, lost = _advance(_JUDGE, judge, passed, params, seed)
     ended += lost
     ended += [_settle(one, params) for one in judged]
@@ -157,9 +170,10 @@ def write(
     only: Collection[str] | None = None,
     comparer: Chat | None = None,
     offers: Offers | None = None,
+    given: Given | None = None,
 ) -> tuple[list[_Live[Generated]], list[Outcome]]:
     """Run the steps before the judge; returns the attempts that it shall see, and the outcomes of the others."""
-    tagged, untagged = _tag(chat, parents, params, seed)
+    tagged, untagged = _tag(chat, parents, params, seed, given)
     ended = [_again(one, n) for one in untagged for n in range(params.per_image)]
     attempts = [_Live(one.parent, n, Attempt(one.row, n), one.calls) for one in tagged for n in range(params.per_image)]
     offered, lost = _offer(attempts, params, seed, offers)
@@ -179,36 +193,69 @@ def write(
     return passed, ended + lost
 
 
-def tag(chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int) -> dict[str, tuple[Tag, ...]]:
+def tag(
+    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int, given: Given | None = None
+) -> dict[str, tuple[Tag, ...]]:
     """Run the first step alone; returns id -> tags of the pictures that have any, in the order of `parents`."""
-    return {one.parent.id: one.row.tags for one in _tag(chat, parents, params, seed)[0]}
+    return {one.parent.id: one.row.tags for one in _tag(chat, parents, params, seed, given)[0]}
 
 
 def _tag(
-    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int
+    chat: Chat, parents: Sequence[Parent], params: SynthParams, seed: int, given: Given | None
 ) -> tuple[list[_Live[Tagged]], list[Outcome]]:
+    """Run the first step: the writing model where it tags, and what the other taggers have said of the pictures."""
     distinct = len({parent.id for parent in parents})
     if distinct != len(parents):
         raise StageError(f"synthesise: {len(parents)} parents with {distinct} distinct ids; give each parent once")
-    return _advance(_TAG, chat, [_Live(parent, 0, parent, {}) for parent in parents], params, seed)
+    if (given is None) != (not model_taggers(params.taggers)):
+        raise StageError("synthesise: `given` and the recipe's taggers do not agree; this is a bug, please report it")
+    live = [_Live(parent, 0, parent, {}) for parent in parents]
+    if given is None:
+        return _advance(_TAG, chat, live, params, seed)
+    writer = writer_tags(params.taggers)
+    said: list[tuple[_Live[Parent], Tagged | Drop | Failed]] = [(one, Drop("no_tags", "")) for one in live]
+    if writer is not None:
+        said = _take(_TAG, chat, live, params, seed)
+    results: list[tuple[_Live[Parent], Tagged | Drop | Failed]] = []
+    for one, own in said:
+        tags = own if isinstance(own, Tagged) else None
+        whole = own if isinstance(own, Failed) else merge(one.parent, given[one.parent.id], tags, writer or "")
+        results.append((one, whole))
+    return _sorted_out(_TAG.stage, results)
 
 
 def _advance(
     step: _Step[R, S], chat: Chat, live: Sequence[_Live[R]], params: SynthParams, seed: int
 ) -> tuple[list[_Live[S]], list[Outcome]]:
     """Run one step over all live attempts; return those that go on and the outcomes of those that ended."""
+    results: list[tuple[_Live[R], S | Drop | Failed]] = _take(step, chat, live, params, seed)
+    return _sorted_out(step.stage, results)
+
+
+def _take(
+    step: _Step[R, S], chat: Chat, live: Sequence[_Live[R]], params: SynthParams, seed: int
+) -> list[tuple[_Live[R], S | Drop | Failed]]:
+    """Make the calls of one step; return each attempt, with its call, and what the reply says."""
     file = params.prompt(step.name, PROMPTS[step.name]).file
     asked = [step.request(one.row, params, seed).model_copy(update={"prompt_file": file}) for one in live]
     made = call(chat, asked, params.max_retries)
+    return [
+        (replace(one, calls={**one.calls, step.name: answer}), step.read(one.row, answer.reply, params, seed))
+        for one, answer in zip(live, made, strict=True)
+    ]
+
+
+def _sorted_out(
+    stage: str, results: Sequence[tuple[_Live[R], S | Drop | Failed]]
+) -> tuple[list[_Live[S]], list[Outcome]]:
+    """Return the attempts that go on, and the outcomes of those that end at this stage."""
     on: list[_Live[S]] = []
     ended: list[Outcome] = []
-    for one, answer in zip(live, made, strict=True):
-        after = replace(one, calls={**one.calls, step.name: answer})
-        result = step.read(one.row, answer.reply, params, seed)
+    for one, result in results:
         if isinstance(result, Drop | Failed):
-            ended.append(_end(after, step.stage, result))
+            ended.append(_end(one, stage, result))
         else:
-            on.append(_Live(one.parent, one.n, result, after.calls))
+            on.append(_Live(one.parent, one.n, result, one.calls))
     return on, ended
 
 

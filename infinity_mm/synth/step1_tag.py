@@ -1,7 +1,8 @@
 """Step 1: what is in the picture. One call a picture, shared by all its attempts.
 
 The paper tags with RAM++ (Huang et al. 2023) and keeps what scores 1.4 or more; here the
-vision-language model itself lists tags with a confidence from 1 to 5 under a JSON Schema.
+vision-language model itself lists tags with a confidence from 1 to 5 under a JSON Schema. Other taggers, with models of
+their own, are in `infinity_mm.synth.tagging`.
 """
 
 from __future__ import annotations

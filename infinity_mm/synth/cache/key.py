@@ -42,6 +42,11 @@ def model_identity(spec: ModelSpec) -> str:
     return f"{weights} side={spec.max_image_side} {named}".rstrip()
 
 
+def weights_identity(spec: ModelSpec) -> str:
+    """Name the weights of `spec` alone, as `model_identity` does."""
+    return _weights(spec)[0]
+
+
 def _weights(spec: ModelSpec) -> tuple[str, Path | None]:
     """Return the name of the weights, and the folder that they lie in, if they are at hand."""
     if resolve_engine(spec) == "openai":
