@@ -39,6 +39,7 @@ class EmbeddingChat:
         try:
             import torch
             import transformers
+            from safetensors import SafetensorError
         except ImportError as fault:
             raise ModelError(
                 f"sentence embeddings need transformers: {fault}. Install the extra 'transformers', or set "
@@ -50,7 +51,7 @@ class EmbeddingChat:
             transformers.logging.set_verbosity_error()
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(checkpoint.folder)
             self._model: Any = transformers.AutoModel.from_pretrained(checkpoint.folder, dtype=torch.float32).eval()
-        except (*common.ENGINE_FAULTS, ImportError) as fault:
+        except (*common.ENGINE_FAULTS, ImportError, SafetensorError) as fault:
             raise ModelError(
                 f"transformers could not load {spec.name!r} from {checkpoint.folder} as a text model: "
                 f"{type(fault).__name__}: {fault}. Check that it is a sentence-embedding model."

@@ -39,6 +39,7 @@ class TransformersChat:
             import llguidance.hf
             import torch
             import transformers
+            from safetensors import SafetensorError
         except ImportError as fault:
             raise ModelError(
                 f"the transformers engine cannot be imported: {fault}. Install the extra 'transformers', or set "
@@ -52,7 +53,7 @@ class TransformersChat:
             self._processor, self._model = _load(checkpoint, self._device, spec.trust_remote_code)
             self._tokenizer = self._processor.tokenizer
             self._grammar_tokens = llguidance.hf.from_tokenizer(self._tokenizer)
-        except (*common.ENGINE_FAULTS, ImportError) as fault:
+        except (*common.ENGINE_FAULTS, ImportError, SafetensorError) as fault:
             raise ModelError(
                 f"transformers could not load {spec.name!r} from {checkpoint.folder}: {type(fault).__name__}: {fault}. "
                 "Check that it is an image-text-to-text model with a fast tokenizer and a chat template, and that "

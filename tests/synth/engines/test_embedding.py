@@ -66,3 +66,13 @@ def test_a_model_that_pools_otherwise_or_is_none_is_refused(folder: Path, tmp_pa
 def test_nobody_is_loaded_where_the_writer_compares() -> None:
     assert lasting_comparer(None) is None
     assert lasting_comparer(SemanticParams()) is None
+
+
+def test_weights_cut_short_are_named(tmp_path: Path) -> None:
+    from infinity_mm.synth.engines.embedding import EmbeddingChat
+
+    cut = build_embedder(tmp_path / "cut")
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="SafetensorError"):
+        EmbeddingChat(ModelSpec(name=str(cut)))

@@ -17,6 +17,7 @@ from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import Chat, ModelSpec, Request, Sampling
 from infinity_mm.synth.engines import common
 from infinity_mm.synth.engines.transformers_local import TransformersChat, choose_token
+from infinity_mm.synth.tiny_model import build
 
 LOGITS = arrays(np.float32, st.integers(1, 30), elements=st.floats(-50, 50, width=32))
 
@@ -128,3 +129,11 @@ def test_a_loss_that_cannot_be_had_says_why(transformers_chat: Any, picture: byt
     sound = Request(key="k", prompt="What?", images=(picture,))
     assert transformers_chat.answer_loss(sound, "") == (None, 0, "empty_answer")
     assert transformers_chat.answer_loss(sound, "word " * 5000) == (None, 0, "prompt_too_long")
+
+
+def test_weights_cut_short_are_named(tmp_path: Path) -> None:
+    folder = build(tmp_path / "cut")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="SafetensorError"):
+        TransformersChat(ModelSpec(name=str(folder), engine="transformers"))
