@@ -1,10 +1,10 @@
-"""`make bench`: signatures, texts, pictures and their pairs, downloads, ingestion, and deduplication under Ray.
+"""`make bench`: signatures, texts, pictures and their pairs, downloads, ingestion; deduplication, synthesis under Ray.
 
 Prints CPU seconds (user and system), ratios and rates. The machine's load shows in the figures: compare lines of one
 run, not runs. Rivals have environments of their own: `--rival-python` names one with img2dataset, `--text-python` one
 with daft, datasketch or rensa; without them only this project is measured, and imagehash, datasketch and numpy in this
-process. `benchmarks.download`, `.ingest`, `.dedup_text`, `.dedup_images` and `.dedup_pipeline` say what is measured
-there. All of it takes about 35 minutes and 7 GB of temporary files; `--only small download` takes one minute.
+process. `benchmarks.download`, `.ingest`, `.dedup_text`, `.dedup_images`, `.dedup_pipeline` and `.synthesis` say what
+is measured there. All of it takes about 45 minutes and 7 GB of temporary files; `--only small download` takes one.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dedup_images, dedup_pipeline, dedup_text, download, ingest
+from benchmarks import dedup_images, dedup_pipeline, dedup_text, download, ingest, synthesis
 from benchmarks.photographs import photographs
 from infinity_mm.dedup.hamming import near_pairs
 from infinity_mm.dedup.kernels.hashing import permutations, sha1_shingles, shingles, signatures
 from infinity_mm.dedup.kernels.normal import tokenise
 from infinity_mm.images import ImageLimits, measure_image
 
-PARTS = ("small", "text", "images", "download", "ingest", "dedup")
+PARTS = ("small", "text", "images", "download", "ingest", "dedup", "synth")
 
 
 def cpu(function: Callable[[], object]) -> float:
@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--ingested", type=int, default=3_000, help="pictures of the ingested source")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the sizes of the large files: 1.5 and 2 GB")
     parser.add_argument("--records", type=int, default=100_000, help="of the deduplication stage; its bar is for 1M")
+    parser.add_argument("--asked", type=int, default=synthesis.PICTURES, help="pictures of the synthesis")
     given = parser.parse_args()
     if "small" in given.only:
         bench_small(given.documents, given.pictures, given.hashes)
@@ -145,6 +146,8 @@ def main() -> None:
     if "dedup" in given.only:
         with tempfile.TemporaryDirectory() as folder:
             dedup_pipeline.compare(given.records, None, Path(folder))
+    if "synth" in given.only:
+        synthesis.compare(given.asked, rounds=2)
 
 
 if __name__ == "__main__":

@@ -151,20 +151,23 @@ class Engine:
         tasks: Sequence[T],
         resources: Resources,
         actors: int = 1,
+        threads: int = 1,
     ) -> Iterator[tuple[int, Any]]:
         """Like `map`, on `actors` long-lived workers, each built once as ``build(spec)``.
+
+        With `threads` above 1 a worker handles as many tasks at once, each in a thread of its own.
 
         Actors start one after the other: engines that load at the same time can exhaust memory that
         each alone would not. An actor whose process dies is replaced, and its unfinished tasks are sent
         again. Raises `ModelError` when `WORKER_DEATHS` actors die and no task is finished in between.
         """
-        pool = _Pool(stage, build, spec, resources)
+        pool = _Pool(stage, build, spec, resources, threads)
         waiting: dict[Any, tuple[int, Any]] = {}
         todo = list(range(len(tasks)))[::-1]
         try:
             pool.fill(max(1, min(actors, len(tasks))))
             while todo or waiting:
-                while todo and len(waiting) < 2 * pool.size:
+                while todo and len(waiting) < (threads + 1) * pool.size:
                     index, actor = todo.pop(), pool.next()
                     waiting[actor.handle.remote(tasks[index])] = index, actor
                 (reference,), _ = ray.wait(list(waiting), num_returns=1)
@@ -217,9 +220,13 @@ def _bundles(tasks: Sequence[T], most: int, least_bundles: int) -> list[Sequence
 class _Pool:
     """The actors of one pass, in turn; one that died is replaced."""
 
-    def __init__(self, stage: str, build: Callable[[Any], Worker], spec: Any, resources: Resources) -> None:
+    def __init__(
+        self, stage: str, build: Callable[[Any], Worker], spec: Any, resources: Resources, threads: int
+    ) -> None:
         self._stage, self._build, self._spec = stage, build, spec
-        self._host = ray.remote(_Host).options(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)
+        self._host = ray.remote(_Host).options(
+            num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0, max_concurrency=threads
+        )
         self._actors: list[Any] = []
         self._turn = 0
         #: Actors that died since a task was finished.

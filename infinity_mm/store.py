@@ -102,14 +102,25 @@ class Store:
 
     def read_row(self, path: str, row: int) -> tuple[dict[str, Any], list[bytes | None]]:
         """Return one record of a part, without pixels, and its pictures; loads only its row group."""
+        return self.read_rows(path, [row])[row]
+
+    def read_rows(self, path: str, rows: Iterable[int]) -> dict[int, tuple[dict[str, Any], list[bytes | None]]]:
+        """Return several records of a part like `read_row`, by row; each row group is loaded once."""
+        wanted = sorted(set(rows), reverse=True)
+        found: dict[int, tuple[dict[str, Any], list[bytes | None]]] = {}
         with self.at(path).open_input() as stream:
             parquet = pq.ParquetFile(stream, page_checksum_verification=True)
-            group = 0
-            while row >= (size := parquet.metadata.row_group(group).num_rows):
-                row, group = row - size, group + 1
-            found = parquet.read_row_group(group, use_threads=False).slice(row, 1).to_pylist()[0]
-        data: list[bytes | None] = found.pop("image_bytes")
-        return found, data
+            first = 0
+            for group in range(parquet.num_row_groups):
+                end = first + parquet.metadata.row_group(group).num_rows
+                here = [wanted.pop() for _ in range(len(wanted)) if wanted[-1] < end]
+                if here:
+                    table = parquet.read_row_group(group, use_threads=False).take([row - first for row in here])
+                    for row, record in zip(here, table.to_pylist(), strict=True):
+                        data = record.pop("image_bytes")
+                        found[row] = record, data
+                first = end
+        return found
 
     def write(self, path: str, table: pa.Table, group_rows: int = 64 * 1024, hashes: Sequence[str] = ()) -> None:
         """Write a part of small columns, whole or not at all; `hashes` are columns that nothing makes smaller."""

@@ -25,7 +25,14 @@ class InlineEngine:
             yield index, function(task)
 
     def map_actors(
-        self, stage: str, build: Callable[[Any], Any], spec: Any, tasks: Sequence[Any], resources: Any, actors: int = 1
+        self,
+        stage: str,
+        build: Callable[[Any], Any],
+        spec: Any,
+        tasks: Sequence[Any],
+        resources: Any,
+        actors: int = 1,
+        threads: int = 1,
     ) -> Iterator[tuple[int, Any]]:
         worker = build(spec)
         for index, task in enumerate(tasks):

@@ -1,6 +1,7 @@
 """The seam to Ray: results, exceptions, dead workers."""
 
 import os
+import threading
 
 import pytest
 from hypothesis import given
@@ -93,6 +94,21 @@ def test_a_bug_names_stage_and_task(engine):
 def test_workers_that_keep_dying_end_the_stage_with_advice(engine):
     with pytest.raises(EngineError, match=r"stage 'die'.*run the same command again"):
         list(engine.map("die", die, [1]))
+
+
+class Meeting:
+    """Ends only when two tasks are there at once."""
+
+    def __init__(self, parties: int) -> None:
+        self.barrier = threading.Barrier(parties)
+
+    def __call__(self, task: int) -> int:
+        return self.barrier.wait(timeout=60) * 0 + task
+
+
+def test_an_actor_with_threads_handles_tasks_at_once(engine):
+    done = engine.map_actors("meet", Meeting, 2, [1, 2, 3, 4], Resources(), 1, threads=2)
+    assert sorted(done) == [(0, 1), (1, 2), (2, 3), (3, 4)]
 
 
 def test_actors_are_built_once_and_a_dead_one_is_a_model_error(engine):

@@ -20,7 +20,6 @@ from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, unfinished
 from infinity_mm.pipeline.run import RunOptions, curate, open_run
 from infinity_mm.pipeline.synthesis import (
-    PARENTS_PER_PART,
     PilotWorker,
     Subset,
     WorkerSpec,
@@ -36,6 +35,8 @@ from infinity_mm.synth.params import STEP_NAMES, SynthParams
 from infinity_mm.synth.tagging.identity import asked
 
 Place = tuple[str, int]
+#: Pictures of a pilot.
+PILOT = 16
 
 
 class StepCost(Frozen):
@@ -95,7 +96,7 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         total: Counter[str] = Counter()  # of floats
         piloted = 0
         groups = [group for group in (new, known) if group]
-        pilots = [_spread(group, PARENTS_PER_PART) for group in groups]
+        pilots = [_spread(group, PILOT) for group in groups]
         for group, pilot, counts in zip(
             groups, pilots, _pilot(context, params, named, spec, gpus, pilots), strict=True
         ):

@@ -16,17 +16,19 @@ from infinity_mm.synth.taxonomy import Taxonomy
 Places = tuple[tuple[str, int], ...]
 
 
-def read_parent(store: Store, path: str, row: int) -> Parent:
-    """Return the record at a place, with its picture; raises `StageError` where it has no single one with bytes."""
-    record, data = store.read_row(path, row)
+def read_parents(store: Store, places: Places) -> list[Parent]:
+    """Return the records at several places, in order; raises `StageError` for one without a single picture's bytes."""
+    rows: dict[str, list[int]] = {}
+    for path, row in places:
+        rows.setdefault(path, []).append(row)
+    found = {(path, row): one for path, wanted in rows.items() for row, one in store.read_rows(path, wanted).items()}
+    return [_parent(path, row, *found[path, row]) for path, row in places]
+
+
+def _parent(path: str, row: int, record: dict[str, Any], data: Sequence[bytes | None]) -> Parent:
     if len(data) != 1 or data[0] is None:
         raise StageError(f"{path} row {row} was drawn for synthesis and has no single picture with bytes; run again")
     return Parent.of(record, data[0])
-
-
-def read_parents(store: Store, places: Places) -> list[Parent]:
-    """Return the records at several places, in order."""
-    return [read_parent(store, path, row) for path, row in places]
 
 
 def read_judged(store: Store, attempts: str, parents: Sequence[Parent]) -> Iterator[Judged]:

@@ -108,13 +108,14 @@ def run_actor_pass(
     resources: Resources,
     actors: int,
     folders: Iterable[str] = (),
+    threads: int = 1,
 ) -> None:
-    """Like `run_pass`, on long-lived workers; none is started when nothing is left to do."""
+    """Like `run_pass`, on long-lived workers that handle `threads` tasks at once; none is started for nothing."""
     began = time.monotonic()
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
     if todo:
-        done = context.engine.map_actors(stage, build, spec, todo, resources, actors)
+        done = context.engine.map_actors(stage, build, spec, todo, resources, actors, threads)
         for _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
             pass
     finish_pass(context, stage, tasks, len(todo), began, folders=folders)

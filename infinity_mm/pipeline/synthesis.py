@@ -24,7 +24,7 @@ from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
 from infinity_mm.pipeline.probing import ProbeSpec, run_probing
 from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.tagging import identities, read_tags, role_names, run_tagging, tagger_reports
-from infinity_mm.pipeline.writing import WriteSpec, apart, read_calls, read_offers, remembering_comparer, write_first
+from infinity_mm.pipeline.writing import WriteSpec, apart, read_calls, read_offers, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
@@ -32,8 +32,8 @@ from infinity_mm.synth.cache.key import model_identity
 from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
-from infinity_mm.synth.engines.reviving import RevivingChat
-from infinity_mm.synth.engines.select import lasting_chat, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.engines.shared import SharedChat, Turns
 from infinity_mm.synth.models.describing import folder_at_hand, warning
 from infinity_mm.synth.models.resolving import check_engine, model_rules
 from infinity_mm.synth.outcomes import Outcome
@@ -46,8 +46,12 @@ from infinity_mm.synth.tagging.identity import asked, check_tagger
 from infinity_mm.synth.tiny_model import is_trained
 
 VERSION = 1
-#: Pictures of one partition: what a kill can lose, and the batch that the engine sees.
-PARENTS_PER_PART = 16
+#: Pictures of one partition: what a kill can lose, and, times the attempts, the batch that the engine sees. Smaller
+#: batches cost throughput: an engine's step costs nearly the same for 50 requests as for 200.
+PARENTS_PER_PART = 64
+
+#: Partitions in work at once: while the engine answers one, the other is read, checked and written.
+AT_ONCE = 2
 
 #: The generation cache of a run that names none.
 CACHE = "cache/generations"
@@ -112,17 +116,18 @@ class WorkerSpec:
 
 
 class SynthWorker:
-    """Holds the generating model and the judge; lives in an actor. Neither is loaded before it is asked."""
+    """Holds the generating model and the judge; lives in an actor. Neither is loaded before it is asked.
+
+    May be called by several threads at once: each partition has a memory of its own, and they take turns at the models.
+    """
 
     def __init__(self, spec: WorkerSpec) -> None:
         self._params = SynthParams.model_validate_json(spec.params_json)
         self._spec = spec
-        self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
-        self._engines: list[RevivingChat] = []
-        self._chat = self._remembering(self._params.model, spec.writer)
-        self._comparer = remembering_comparer(self._params, self._memory, spec.comparer)
-        judge = self._params.judge
-        self._judge = self._chat if judge is None or spec.judge is None else self._remembering(judge, spec.judge)
+        judge, comparer = self._params.judge, lasting_comparer(self._params.checks.semantic)
+        self._writer = Turns(lasting_chat(self._params.model))
+        self._judge = None if judge is None or spec.judge is None else Turns(lasting_chat(judge))
+        self._comparer = None if comparer is None or spec.comparer is None else Turns(comparer)
 
     def __call__(self, task: SynthTask) -> None:
         """Run the steps for one partition and write its files."""
@@ -131,40 +136,37 @@ class SynthWorker:
 
     def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
         """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
-        store = Store(Location(task.work))
+        store, spec = Store(Location(task.work)), self._spec
         parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
-        before = sum(engine.seconds for engine in self._engines)
-        only = None if self._spec.only is None else frozenset(self._spec.only)
+        memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
+        engines = [SharedChat(turns) for turns in (self._writer, self._judge) if turns is not None]
+        writer = RememberingChat(engines[0], memory, spec.writer)
+        judge = RememberingChat(engines[-1], memory, spec.judge or spec.writer)
+        only = None if spec.only is None else frozenset(spec.only)
         calls, earlier = read_calls(store, task.written or task.tagged)
         offers = read_offers(task.offers)
-        recording = Recording(self._chat, calls)
-        comparer = None if self._comparer is None else Recording(self._comparer, calls)
+        recording = Recording(writer, calls)
+        comparer = None
+        if self._comparer is not None and spec.comparer is not None:
+            comparer = Recording(RememberingChat(SharedChat(self._comparer), memory, spec.comparer), calls)
         chats: tuple[Chat, Chat | None] = recording, comparer
         try:
             if apart(self._params) and task.written is None:
                 # The writer goes first while the judge's engine is closed, then its own is.
-                self._judge.close()
-                write(recording, parents, self._params, self._spec.seed, only, comparer, offers, tags)
-                self._chat.close()
+                judge.close()
+                write(recording, parents, self._params, spec.seed, only, comparer, offers, tags)
+                writer.close()
             if apart(self._params) or task.written is not None:
                 chats = self._recorded(calls)
-            writer, comparing = chats
-            found = synthesise(
-                writer, self._judge, parents, self._params, self._spec.seed, only, comparing, offers, tags
-            )
+            found = synthesise(chats[0], judge, parents, self._params, spec.seed, only, chats[1], offers, tags)
         finally:
-            self._memory.flush()
-        return found, earlier + sum(engine.seconds for engine in self._engines) - before
+            memory.flush()
+        return found, earlier + sum(engine.seconds for engine in engines)
 
     def _recorded(self, calls: dict[str, Call]) -> tuple[Recorded, Recorded | None]:
         """Return writer and comparer as they answer from calls that were written down."""
         comparer = None if self._spec.comparer is None else Recorded(calls, self._spec.comparer)
         return Recorded(calls, self._spec.writer), comparer
-
-    def _remembering(self, spec: ModelSpec, identity: str) -> RememberingChat:
-        engine = lasting_chat(spec)
-        self._engines.append(engine)
-        return RememberingChat(engine, self._memory, identity)
 
 
 class PilotWorker:
@@ -218,7 +220,7 @@ def run_synthesis(
     if apart(ready):
         tasks = write_first(context, tasks, spec.of_writer)
     run_actor_pass(
-        context, "synth", SynthWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus), actors=1, folders=_FOLDERS
+        context, "synth", SynthWorker, spec, tasks, Resources(1.0, gpus), 1, folders=_FOLDERS, threads=AT_ONCE
     )
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]

@@ -10,7 +10,7 @@ that cannot work at all (not installed, model not loadable, endpoint away, proce
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field, model_validator
 
@@ -107,6 +107,9 @@ class ModelSpec(Frozen):
     concurrency: int = Field(default=16, gt=0)
     #: Seconds before one HTTP call counts as failed; only for engine "openai".
     timeout_s: float = Field(default=120.0, gt=0)
+    #: Seconds without a sign of progress after which an engine at work counts as dead and is started again; not for
+    #: engine "openai", which has `timeout_s`.
+    stall_timeout_s: float = Field(default=600.0, gt=0)
     #: Tokens of prompt plus answer; 8192 for the families of `infinity_mm.synth.models` where nothing is given.
     max_model_len: int = Field(default=2048, gt=0)
     #: Longest side, in pixels, that a picture is scaled down to before the engine sees it; 1024 for these families.
@@ -128,6 +131,16 @@ class ModelSpec(Frozen):
     @classmethod
     def _lengths_of_the_family(cls, value: Any) -> Any:
         return defaults(value) if isinstance(value, dict) else value
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """What a `Chat` has besides, where it can tell a slow engine from one that hangs."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the model so far; read by another thread than the one that waits for answers."""
+        ...
 
 
 class Chat(Protocol):

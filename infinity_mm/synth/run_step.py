@@ -47,7 +47,7 @@ _NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe", "loss"}
 #: Fields that an identity names otherwise, or not at all.
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
-_MEANS = {"api_key_env", "concurrency", "timeout_s", "gpus", "trust_remote_code"}
+_MEANS = {"api_key_env", "concurrency", "timeout_s", "stall_timeout_s", "gpus", "trust_remote_code"}
 
 #: Attempt -> names of the types that it is offered, best first.
 Offers = Mapping[str, Sequence[str]]

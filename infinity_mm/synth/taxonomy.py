@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -60,7 +60,12 @@ class Taxonomy:
         `raw` is a canonical name, a published leaf, or a published path ``level1 > level2 > leaf``;
         case and white space do not matter. Of the published leaves only "direct" needs its path.
         """
-        return _index(self).get(_fold(raw))
+        return self._by_name.get(_fold(raw))
+
+    @cached_property
+    def _by_name(self) -> dict[str, Leaf]:
+        # Not a cached function of the taxonomy, whose hash goes through all of it at every look.
+        return _index(self)
 
     def path(self, leaf: Leaf | str) -> tuple[str, str, str]:
         """Return (level 1, level 2, leaf); raise `KeyError` for a name that `canonical` does not know."""
@@ -121,7 +126,6 @@ def _leaf(entry: dict[str, Any], level1: str, level2: str) -> Leaf:
     )
 
 
-@cache
 def _index(taxonomy: Taxonomy) -> dict[str, Leaf]:
     """Folded name -> leaf; published names that became several leaves are left out."""
     found: dict[str, set[Leaf]] = {}

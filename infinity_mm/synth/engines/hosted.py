@@ -16,12 +16,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from infinity_mm.errors import EngineDiedError, ModelError
-from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request
+from infinity_mm.synth.chat import Chat, EngineInfo, ModelSpec, Reply, Request, Stepping
 
 #: Seconds that a process gets to end by itself.
 _PATIENCE_S = 20.0
@@ -29,6 +29,8 @@ _PATIENCE_S = 20.0
 _LAST_WORDS = 1500
 #: Seconds between looks whether the parent is still there.
 _WATCH_S = 1.0
+#: What the child says in between while it works, no more often than every `_WATCH_S`.
+_PROGRESS = "progress"
 
 
 class HostedChat:
@@ -56,6 +58,7 @@ class HostedChat:
                 stderr=self._log,
             )
         self._connection = Connection(ours.detach())
+        self._patience = spec.stall_timeout_s
         try:
             self._info: EngineInfo = self._ask(spec)
         except ModelError:
@@ -73,8 +76,14 @@ class HostedChat:
         return self._process.pid
 
     def __call__(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer every request, in order; raises `EngineDiedError` where the process or its engine died."""
-        replies: list[Reply] = self._ask(list(requests))
+        """Answer every request, in order.
+
+        Raises
+        ------
+        EngineDiedError
+            The process or its engine died, or showed no progress for `ModelSpec.stall_timeout_s` seconds and was ended.
+        """
+        replies: list[Reply] = self._ask(list(requests), self._patience)
         return replies
 
     def close(self) -> None:
@@ -87,10 +96,18 @@ class HostedChat:
             self._process.wait()
         self._log.close()
 
-    def _ask(self, message: object) -> Any:
+    def _ask(self, message: object, patience: float | None = None) -> Any:
         try:
             self._connection.send(message)
-            answer = self._connection.recv()
+            answer: Any = _PROGRESS
+            while answer == _PROGRESS:
+                if not self._connection.poll(patience):
+                    self._process.kill()
+                    raise EngineDiedError(
+                        f"the engine's process made no progress for {patience:g} s and was ended; where it is only "
+                        "slow, raise synth.model.stall_timeout_s"
+                    )
+                answer = self._connection.recv()
         except (EOFError, OSError) as fault:
             raise EngineDiedError(f"the engine's process {self._ended()}") from fault
         if isinstance(answer, ModelError):
@@ -112,20 +129,39 @@ def serve(connection: Connection) -> None:
     """Load the model that the first message names, and answer until the other side closes."""
     from infinity_mm.synth.engines.select import load_chat
 
-    chat = None
+    chat: Chat | None = None
+    sending = threading.Lock()
+
+    def send(message: object) -> None:
+        with sending:
+            connection.send(message)
+
     with contextlib.suppress(EOFError, OSError):  # the parent closed or is gone
         while True:
             message = connection.recv()
             try:
                 if chat is None:
                     chat = load_chat(message)
-                    connection.send(chat.info)
+                    if isinstance(chat, Stepping):
+                        threading.Thread(target=_tell_progress, args=(chat, send), daemon=True).start()
+                    send(chat.info)
                 else:
-                    connection.send(chat(message))
+                    send(chat(message))
             except ModelError as error:
-                connection.send(type(error)(str(error)))
+                send(type(error)(str(error)))
     if chat is not None:
         chat.close()
+
+
+def _tell_progress(chat: Stepping, send: Callable[[object], None]) -> None:
+    """Tell the parent from time to time that the model has made steps since."""
+    seen = chat.steps
+    with contextlib.suppress(OSError):
+        while True:
+            time.sleep(_WATCH_S)
+            if chat.steps != seen:
+                seen = chat.steps
+                send(_PROGRESS)
 
 
 def _watch(parent: int) -> None:

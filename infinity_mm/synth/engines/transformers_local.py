@@ -61,6 +61,8 @@ class TransformersChat:
             ) from fault
         self._spec = spec
         self._special_tokens = tuple(self._tokenizer.get_added_vocab())
+        #: Tokens chosen so far.
+        self.steps = 0
         self._info = EngineInfo(
             engine="transformers",
             version=f"transformers {transformers.__version__}, torch {torch.__version__}",
@@ -206,11 +208,17 @@ class TransformersChat:
                 **inputs,
                 do_sample=False,
                 max_new_tokens=max_new_tokens,
-                logits_processor=[chooser],
+                logits_processor=[self._count, chooser],
                 pad_token_id=self._tokenizer.pad_token_id or self._stops()[0],
             )
         new: list[int] = output[0, inputs["input_ids"].shape[1] :].tolist()
         return new
+
+    def _count(self, ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Note that a token is about to be chosen."""
+        del ids
+        self.steps += 1
+        return scores
 
     def _stops(self) -> list[int]:
         """Return the token ids that end an answer."""

@@ -16,6 +16,7 @@ from infinity_mm.errors import EngineDiedError, ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
+from infinity_mm.synth.engines.pictures import RecentPictures
 from infinity_mm.synth.models.resolving import check_engine, model_rules
 
 #: Set where the user has not: one process (scheduling is then a function of the requests alone), no telemetry.
@@ -51,7 +52,7 @@ def engine_arguments(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, Any]:
     if spec.trust_remote_code:
         arguments["trust_remote_code"] = True
     if spec.gpus == 0:
-        arguments |= {"enforce_eager": True, "skip_mm_profiling": True, "mm_processor_cache_gb": 0}
+        arguments |= {"enforce_eager": True, "skip_mm_profiling": True, "mm_processor_cache_gb": 1}
     elif spec.gpus < 1:
         arguments["gpu_memory_utilization"] = round(0.9 * spec.gpus, 3)
     elif spec.gpus == math.floor(spec.gpus):
@@ -60,6 +61,15 @@ def engine_arguments(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, Any]:
     else:
         raise ModelError(f"gpus is {spec.gpus}; an engine takes a fraction of one GPU or a whole number of them")
     return arguments
+
+
+def picture_parts(recent: RecentPictures, request: Request) -> list[dict[str, Any]]:
+    """Return the request's pictures as parts of a message, under names by which vLLM keeps what it made of them.
+
+    Prepared pixels stay in the processor's cache, and the vision tower's output in the encoder's for as long as
+    there is room, so that the steps and attempts about a picture do not pay for it again.
+    """
+    return [{"type": "image_pil", "image_pil": picture, "uuid": name} for name, picture in recent.open(request)]
 
 
 class VllmChat:
@@ -96,6 +106,10 @@ class VllmChat:
             ) from fault
         self._spec = spec
         self._rules = model_rules(spec, checkpoint.folder)
+        self._pictures = RecentPictures(spec.max_image_side, self._rules.pictures)
+        #: Requests queued and steps of the engine so far.
+        self.steps = 0
+        self._count_steps()
         self._dead: str | None = None
         self._special_tokens = tuple(self._llm.get_tokenizer().get_added_vocab())
         self._info = EngineInfo(
@@ -166,13 +180,17 @@ class VllmChat:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
-            pictures = common.open_pictures(request, self._spec.max_image_side, self._rules.pictures)
+            self.steps += 1
+            parts = picture_parts(self._pictures, request)
             refusal = common.no_room(
-                request, pictures, self._rules.pictures, self._spec.max_model_len, self._count_tokens
+                request,
+                [part["image_pil"] for part in parts],
+                self._rules.pictures,
+                self._spec.max_model_len,
+                self._count_tokens,
             )
             if refusal is not None:
                 return refusal
-            parts = [{"type": "image_pil", "image_pil": picture} for picture in pictures]
             chat = common.messages(request, parts, self._special_tokens)
             template = dict(self._rules.template) or None
             self._llm.enqueue_chat([chat], [_sampling(request)], use_tqdm=False, chat_template_kwargs=template)
@@ -190,6 +208,17 @@ class VllmChat:
 
     def _count_tokens(self, text: str) -> int:
         return len(self._llm.get_tokenizer().encode(text))
+
+    def _count_steps(self) -> None:
+        """Count what the engine does while `wait_for_completion` keeps this thread."""
+        engine = self._llm.llm_engine
+        step = engine.step
+
+        def counted() -> Any:
+            self.steps += 1
+            return step()
+
+        engine.step = counted
 
     def _abort(self) -> None:
         """Drop what a failed batch left in the engine's queue."""

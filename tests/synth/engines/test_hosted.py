@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,65 @@ def test_a_killed_vllm_is_started_again_and_its_requests_are_answered(hosted: li
     with pytest.raises(EngineDiedError, match="was ended by SIGKILL"):
         hosted[1](ask("one"))
     chat.close()
+
+
+#: Stands in for `load_chat` in a child: an engine that hangs on prompts that say so, and works slowly on others.
+HANGING = """
+import sys, time
+from infinity_mm.synth.chat import EngineInfo, Reply
+from infinity_mm.synth.engines import select
+
+class Engine:
+    info = EngineInfo(engine="vllm", version="1", model="m", revision="r", batch_invariant=True)
+    steps = 0
+
+    def __call__(self, requests):
+        for request in requests:
+            while "hang" in request.prompt:
+                time.sleep(60)
+            for _ in range(25 if "slow" in request.prompt else 1):
+                time.sleep(0.1)
+                self.steps += 1
+        return [Reply(key=request.key, text="fine") for request in requests]
+
+    def close(self):
+        pass
+
+select.load_chat = lambda spec: Engine()
+"""
+
+
+@pytest.fixture
+def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], HostedChat]:
+    """Builds children whose engine is `HANGING`, ended after two seconds without progress."""
+    (tmp_path / "sitecustomize.py").write_text(HANGING)
+    monkeypatch.syspath_prepend(tmp_path)
+    return lambda: HostedChat(ModelSpec(engine="vllm", stall_timeout_s=2.0))
+
+
+def test_an_engine_that_hangs_is_ended(hanging: Callable[[], HostedChat]) -> None:
+    chat = hanging()
+    assert [reply.text for reply in chat(ask("one"))] == ["fine"]
+    with pytest.raises(EngineDiedError, match=r"no progress for 2 s.*stall_timeout_s"):
+        chat(ask("one", "hang"))
+    chat.close()
+    assert gone(chat.pid)
+
+
+def test_an_engine_that_is_slow_but_goes_on_is_left_alone(hanging: Callable[[], HostedChat]) -> None:
+    chat = hanging()
+    assert [reply.text for reply in chat(ask("slow 1", "slow 2"))] == ["fine", "fine"]
+    chat.close()
+
+
+@pytest.mark.slow
+def test_a_request_that_hangs_the_engine_is_quarantined(hanging: Callable[[], HostedChat]) -> None:
+    chat = RevivingChat(hanging, "m")
+    replies = chat(ask("one", "hang", "two"))
+    chat.close()
+    assert [(reply.text, reply.error) for reply in replies] == [
+        ("fine", None),
+        (None, "engine_died"),
+        ("fine", None),
+    ]
+    assert "made no progress for 2 s" in replies[1].detail

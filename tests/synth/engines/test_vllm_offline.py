@@ -1,15 +1,19 @@
 """vLLM in process: its arguments, and what it does when the engine itself fails."""
 
+import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import ModelSpec, Request, Sampling
 from infinity_mm.synth.engines.checkpoint import Checkpoint
-from infinity_mm.synth.engines.vllm_offline import VllmChat, engine_arguments
+from infinity_mm.synth.engines.pictures import RecentPictures
+from infinity_mm.synth.engines.vllm_offline import VllmChat, engine_arguments, picture_parts
 
 HERE = Checkpoint(Path("/models/m"), "m", "0" * 16)
 
@@ -32,6 +36,19 @@ def test_arguments_on_gpus(gpus: float, parallel: int | None, share: float) -> N
 def test_one_and_a_half_gpus_are_refused() -> None:
     with pytest.raises(ModelError, match=r"gpus is 1\.5"):
         engine_arguments(ModelSpec(gpus=1.5), HERE)
+
+
+def test_pictures_are_named_by_their_content_so_that_they_are_processed_once() -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(stream, "PNG")
+    recent = RecentPictures(max_side=448)
+    first, other = (
+        picture_parts(recent, Request(key=step, prompt=step, images=(stream.getvalue(),))) for step in ("tag", "judge")
+    )
+    assert first[0]["uuid"] == hashlib.sha256(stream.getvalue()).hexdigest()
+    assert first == other
+    assert first[0]["image_pil"] is other[0]["image_pil"]
+    assert engine_arguments(ModelSpec(), HERE)["mm_processor_cache_gb"] > 0
 
 
 def test_vllm_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
