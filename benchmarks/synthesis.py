@@ -14,8 +14,10 @@ pipeline
     `infinity_mm.engine.Engine.map_actors`, as `infinity-mm run` does: reads the pictures, asks the steps, checks the
     replies, writes the partitions. Once without the generation cache and once with an empty one.
 
-`ray.data.llm` (Ray 2.60) is not among them: for an engine on the CPU its processor asks Ray for a GPU that is not there
-and waits for ever, unless its placement group is spelled out.
+`ray.data.llm` (Ray 2.60) is not among them. Its processor asks Ray for a GPU also where vLLM runs on the CPU, and waits
+for it for ever; with a placement group of one CPU it started, and had not answered 64 requests after four minutes on a
+busy machine. So the choice of an actor is reasoned, not measured: the steps of a partition wait for each other,
+a request that brings the engine down must be found, and a processor is one pass over rows that are there beforehand.
 
 The clock, and the CPU seconds of the whole process tree, run from the moment at which the engine has answered one
 request of one token, so that neither its start nor Ray's counts, to the last answer or the last file.
@@ -24,6 +26,7 @@ request of one token, so that neither its start nor Ray's counts, to the last an
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
 import random
@@ -32,7 +35,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -243,11 +246,12 @@ def parts_of(request: Request, spec: ModelSpec) -> list[dict[str, Any]]:
 
 def read_asked(folder: Path) -> list[Request]:
     """Return the requests that were written down, in the order in which the engine got them."""
-    return [one for file in sorted((folder / _ASKED).iterdir()) for one in _load(file)]
+    return [one for file in sorted((folder / _ASKED).iterdir()) for one in _requests(file)]
 
 
-def _load(file: Path) -> Any:
-    return pickle.loads(file.read_bytes())  # noqa: S301 - written by this script
+def _requests(file: Path) -> list[Request]:
+    found: list[Request] = pickle.loads(file.read_bytes())  # noqa: S301 - written by this script
+    return found
 
 
 class Clock:
@@ -287,13 +291,12 @@ def take(what: str, folder: Path, pictures: int) -> Taken:
     """Run one contender in a process of its own."""
     for left in ("attributes", "cache", "state", "records/synthetic"):
         Store(Location.of(folder)).at(left).delete_dir()
-    place = folder / "taken.pickle"
+    place = folder / "taken.json"
     command = [sys.executable, "-m", "benchmarks.synthesis", what, "--folder", str(folder)]
     # Ray gives the actor's engine one thread; without the variable vLLM takes every core.
     command = ["env", *(["-u", "OMP_NUM_THREADS"] if what == "all-cores" else ["OMP_NUM_THREADS=1"]), *command]
     run_tree([*command, "--pictures", str(pictures), "--to", str(place)])
-    taken: Taken = _load(place)
-    return taken
+    return Taken(**json.loads(place.read_text()))
 
 
 def rate(taken: Sequence[Taken]) -> float:
@@ -330,10 +333,10 @@ def main() -> None:
     if given.what == "all":
         compare(given.pictures, given.rounds)
     elif given.what in ("alone", "all-cores"):
-        given.to.write_bytes(pickle.dumps(run_alone(given.folder)))
+        given.to.write_text(json.dumps(asdict(run_alone(given.folder))))
     else:
         taken = run_pipeline(given.folder, given.pictures, given.what == "cached", given.what == "record")
-        given.to.write_bytes(pickle.dumps(taken))
+        given.to.write_text(json.dumps(asdict(taken)))
 
 
 if __name__ == "__main__":
