@@ -53,6 +53,9 @@ def engine_arguments(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, Any]:
         arguments["trust_remote_code"] = True
     if spec.gpus == 0:
         arguments |= {"enforce_eager": True, "skip_mm_profiling": True, "mm_processor_cache_gb": 1}
+        # A prompt that is cut and whose answer is drawn with a seed ends the engine on a CPU: vLLM 0.32 winds back the
+        # generator of what it puts off, which PyTorch's for the CPU cannot ("CPU Generator does not use offset").
+        arguments["enable_chunked_prefill"] = False
     elif spec.gpus < 1:
         arguments["gpu_memory_utilization"] = round(0.9 * spec.gpus, 3)
     elif spec.gpus == math.floor(spec.gpus):

@@ -40,7 +40,7 @@ Log = Callable[[str], None]
 
 
 class TrainParams(Frozen):
-    """How to train. The defaults suit one CPU core and less than an hour."""
+    """How to train. The defaults suit one CPU core and about an hour."""
 
     seed: int = 17
     #: Steps of the first stage, on pictures alone.

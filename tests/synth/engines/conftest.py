@@ -51,7 +51,8 @@ class ChildChat:
 
     def __init__(self, spec: ModelSpec, environment: dict[str, str], folder: Path):
         address = str(folder / "socket")
-        log = folder / "log"
+        #: What the child prints.
+        self.log = log = folder / "log"
         command = [sys.executable, str(Path(__file__).with_name("engine_child.py")), address, spec.model_dump_json()]
         with Listener(address, family="AF_UNIX") as listener, log.open("wb") as stream:
             self._process = subprocess.Popen(command, env=environment, stdout=stream, stderr=stream)

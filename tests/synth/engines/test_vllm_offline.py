@@ -22,6 +22,7 @@ def test_arguments_without_a_gpu() -> None:
     arguments = engine_arguments(ModelSpec(max_model_len=999), HERE)
     assert arguments["max_model_len"] == 999
     assert arguments["enforce_eager"] is True
+    assert arguments["enable_chunked_prefill"] is False
     assert "tensor_parallel_size" not in arguments
 
 
@@ -31,6 +32,7 @@ def test_arguments_on_gpus(gpus: float, parallel: int | None, share: float) -> N
     assert arguments.get("tensor_parallel_size") == parallel
     assert arguments["gpu_memory_utilization"] == share
     assert "enforce_eager" not in arguments
+    assert "enable_chunked_prefill" not in arguments
 
 
 def test_one_and_a_half_gpus_are_refused() -> None:
@@ -76,6 +78,21 @@ def test_a_request_that_breaks_the_engine_is_isolated(breakable: Any) -> None:
     assert [reply.error for reply in replies] == [None, None, "refused", None, "refused", None]
     assert "out of memory" in replies[2].detail
     assert [reply.text for reply in replies if reply.text] == [reply.text for reply in before]
+
+
+@pytest.mark.slow
+def test_more_prompts_than_a_step_of_the_engine_takes_can_be_drawn_with_seeds(vllm_chat: Any) -> None:
+    """A prompt that a step has no room for is not cut: on a CPU that ends the engine (13,000 tokens, 4,096 a step)."""
+    sampling = Sampling(temperature=0.7, max_tokens=8)
+    prompts = [f"{number} " + "what is shown in the picture? " * 12 for number in range(120)]
+    told = len(vllm_chat.log.read_bytes())
+    replies = vllm_chat(
+        [Request(key=prompt, prompt=prompt, seed=7, choices=("a", "b"), sampling=sampling) for prompt in prompts]
+    )
+    assert {reply.error for reply in replies} == {None}
+    assert sum(reply.prompt_tokens for reply in replies) > 3 * 4096
+    # Requests that bring the engine down are found by halving, so that the replies alone would not tell.
+    assert b"ERROR" not in vllm_chat.log.read_bytes()[told:]
 
 
 @pytest.mark.slow
