@@ -97,7 +97,7 @@ class RuleParams(Frozen):
     min_brief_chars: int = Field(default=20, ge=1)
     #: Characters.
     min_detailed_chars: int = Field(default=80, ge=1)
-    #: Largest share of words inside repeated word 3-grams (0 to 1).
+    #: Largest share of words inside word 3-grams that were said before (0 to 1).
     max_repeated_words: float = Field(default=0.3, ge=0.0, le=1.0)
     #: Longest run of one character.
     max_run: int = Field(default=8, ge=2)

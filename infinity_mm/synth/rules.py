@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -178,10 +177,16 @@ def _grams(tokens: list[str], n: int) -> list[tuple[str, ...]]:
 
 
 def _repeated_share(tokens: list[str]) -> float:
-    """Return the share of words that lie in word 3-grams occurring more than once (after Rae et al. 2021)."""
-    grams = _grams(tokens, 3)
-    counts = Counter(grams)
-    covered = {k + offset for k, gram in enumerate(grams) if counts[gram] > 1 for offset in range(3)}
+    """Return the share of words that lie in word 3-grams said before (after Rae et al. 2021).
+
+    The first time does not count: a short answer that ends with what it began with is no repetition.
+    """
+    seen: set[tuple[str, ...]] = set()
+    covered: set[int] = set()
+    for place, gram in enumerate(_grams(tokens, 3)):
+        if gram in seen:
+            covered.update(range(place, place + 3))
+        seen.add(gram)
     return len(covered) / len(tokens) if tokens else 0.0
 
 
