@@ -4,7 +4,8 @@ Prints CPU seconds (user and system), ratios and rates. The machine's load shows
 run, not runs. Rivals have environments of their own: `--rival-python` names one with img2dataset, `--text-python` one
 with daft, datasketch or rensa; without them only this project is measured, and imagehash, datasketch and numpy in this
 process. `benchmarks.download`, `.ingest`, `.dedup_text`, `.dedup_images`, `.dedup_pipeline` and `.synthesis` say what
-is measured there. All of it takes about 45 minutes and 7 GB of temporary files; `--only small download` takes one.
+is measured there. All of it takes more than an hour and some 20 GB of temporary files, half of that for the sizes of
+ten million (`--texts 100000 1000000 --phashes 100000 1000000` leaves them out); `--only small download` takes a minute.
 """
 
 from __future__ import annotations
