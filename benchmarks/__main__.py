@@ -148,7 +148,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             dedup_pipeline.compare(given.records, None, Path(folder))
     if "synth" in given.only:
-        synthesis.compare(given.asked, rounds=2)
+        synthesis.compare(given.asked, 2, synthesis.Cut())
 
 
 if __name__ == "__main__":

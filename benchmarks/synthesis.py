@@ -49,7 +49,7 @@ from infinity_mm.engine import Engine, Resources
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parts import Part
-from infinity_mm.pipeline.synthesis import AT_ONCE, PARENTS_PER_PART, SynthWorker, WorkerSpec
+from infinity_mm.pipeline.synthesis import AT_ONCE, SynthWorker, WorkerSpec
 from infinity_mm.schema import RECORDS
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.key import model_identity
@@ -71,7 +71,9 @@ _RECIPE = Path(__file__).parents[1] / "pipelines" / "synthetic.yaml"
 _PICTURES = "records/bench/part-00000.parquet"
 _ASKED = "asked"
 #: Pictures of the benchmark; a picture makes about 13 requests.
-PICTURES = 160
+PICTURES = 384
+#: Pictures of a partition, as recipes have them that say nothing of it.
+PER_PART = SynthParams(images=1).partition_images
 NAMES = {
     "alone": "vLLM alone",
     "all-cores": "vLLM alone, a thread per core",
@@ -82,6 +84,19 @@ NAMES = {
 Answer = tuple[str, str | None, int]
 #: Starts all that an engine starts late, such as its grammars.
 PROBE = Request(key="probe", prompt="?", choices=("a", "b"), sampling=Sampling(max_tokens=8))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How the pipeline cuts its work, and the cores of its engine."""
+
+    pictures: int = PER_PART
+    at_once: int = AT_ONCE
+    cpus: int = 1
+
+    def options(self) -> list[str]:
+        """Return it as arguments of this script."""
+        return ["--per-part", str(self.pictures), "--at-once", str(self.at_once), "--cpus", str(self.cpus)]
 
 
 @dataclass(frozen=True)
@@ -120,12 +135,12 @@ def parameters(cache: bool) -> SynthParams:
     return params.model_copy(update={"model": model, "cache": None if cache else False})
 
 
-def tasks_of(work: str, count: int) -> list[SynthTask]:
-    """Return the partitions of the drawn pictures, cut as the pipeline cuts them."""
+def tasks_of(work: str, count: int, size: int) -> list[SynthTask]:
+    """Return the partitions of the drawn pictures, of `size` each."""
     found = []
-    for first in range(0, count, PARENTS_PER_PART):
-        part = Part("synthetic", first // PARENTS_PER_PART, f"{first:016x}")
-        places = tuple((_PICTURES, row) for row in range(first, min(count, first + PARENTS_PER_PART)))
+    for first in range(0, count, size):
+        part = Part("synthetic", first // size, f"{first:016x}")
+        places = tuple((_PICTURES, row) for row in range(first, min(count, first + size)))
         found.append(SynthTask(work, part, part.attributes("synth", part.fingerprint), places))
     return found
 
@@ -200,7 +215,7 @@ def answer_of(request: Request, text: str | None, tokens: int) -> Answer:
     return f"{request.key} {request.seed}", text, tokens
 
 
-def run_pipeline(folder: Path, count: int, cache: bool, record: bool = False) -> Taken:
+def run_pipeline(folder: Path, count: int, cut: Cut, cache: bool, record: bool = False) -> Taken:
     """Run the pass in an actor, one partition after the other."""
     params = parameters(cache)
     store = folder / "cache" if cache else None
@@ -215,9 +230,9 @@ def run_pipeline(folder: Path, count: int, cache: bool, record: bool = False) ->
     began = time.monotonic()
     cpu_of_tree()  # from now on what Ray starts stays in sight
     with Engine(None, 2) as engine:
-        tasks = [None, *tasks_of(Location.of(folder).uri, count)]
-        need = Resources(cpus=1.0)
-        done = engine.map_actors("bench", Watched, WatchedSpec(spec, record), tasks, need, threads=AT_ONCE)
+        tasks = [None, *tasks_of(Location.of(folder).uri, count, cut.pictures)]
+        need = Resources(cpus=cut.cpus)
+        done = engine.map_actors("bench", Watched, WatchedSpec(spec, record), tasks, need, threads=cut.at_once)
         next(done)
         clock = Clock(began)
         return clock.stop([answer for _, answers in done for answer in answers])
@@ -270,16 +285,16 @@ class Clock:
         return Taken(len(answers), wall, cpu, tokens, self._start, {key: text for key, text, _ in answers})
 
 
-def compare(pictures: int, rounds: int) -> None:
+def compare(pictures: int, rounds: int, cut: Cut) -> None:
     """Run all, in turn, and print a table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw_pictures(folder, pictures)
-        take("record", folder, pictures)
+        take("record", folder, pictures, cut)
         taken: dict[str, list[Taken]] = {what: [] for what in NAMES}
         for _ in range(rounds):
             for what in NAMES:
-                taken[what].append(take(what, folder, pictures))
+                taken[what].append(take(what, folder, pictures, cut))
                 print(f"{what}: {taken[what][-1].wall:.1f} s; load {os.getloadavg()[0]:.1f}", flush=True)
     Console().print(table_of(taken))
     lost = 1 - rate(taken["pipeline"]) / max(rate(taken["alone"]), rate(taken["all-cores"]))
@@ -288,7 +303,7 @@ def compare(pictures: int, rounds: int) -> None:
     )
 
 
-def take(what: str, folder: Path, pictures: int) -> Taken:
+def take(what: str, folder: Path, pictures: int, cut: Cut) -> Taken:
     """Run one contender in a process of its own."""
     for left in ("attributes", "cache", "state", "records/synthetic"):
         Store(Location.of(folder)).at(left).delete_dir()
@@ -296,7 +311,7 @@ def take(what: str, folder: Path, pictures: int) -> Taken:
     command = [sys.executable, "-m", "benchmarks.synthesis", what, "--folder", str(folder)]
     # Ray gives the actor's engine one thread; without the variable vLLM takes every core.
     command = ["env", *(["-u", "OMP_NUM_THREADS"] if what == "all-cores" else ["OMP_NUM_THREADS=1"]), *command]
-    run_tree([*command, "--pictures", str(pictures), "--to", str(place)])
+    run_tree([*command, "--pictures", str(pictures), "--to", str(place), *cut.options()])
     return Taken(**json.loads(place.read_text()))
 
 
@@ -330,13 +345,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--to", type=Path)
+    parser.add_argument("--per-part", type=int, default=PER_PART, help="pictures of a partition")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="partitions in work at once")
+    parser.add_argument("--cpus", type=int, default=1, help="cores, and threads, of the pipeline's engine")
     given = parser.parse_args()
+    cut = Cut(given.per_part, given.at_once, given.cpus)
     if given.what == "all":
-        compare(given.pictures, given.rounds)
+        compare(given.pictures, given.rounds, cut)
     elif given.what in ("alone", "all-cores"):
         given.to.write_text(json.dumps(asdict(run_alone(given.folder))))
     else:
-        taken = run_pipeline(given.folder, given.pictures, given.what == "cached", given.what == "record")
+        taken = run_pipeline(given.folder, given.pictures, cut, given.what == "cached", given.what == "record")
         given.to.write_text(json.dumps(asdict(taken)))
 
 

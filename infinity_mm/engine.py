@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,6 +30,8 @@ R = TypeVar("R")
 
 #: How often a task is tried again when its worker process dies (killed, out of memory, node lost).
 WORKER_DEATHS = 3
+#: Seconds between words about what is waited for.
+PATIENCE_S = 60.0
 #: Bundles of tasks for each CPU, at least: so that all end at about the same time.
 _BUNDLES = 8
 
@@ -116,6 +118,11 @@ class Engine:
         """CPUs of the whole cluster, at least 1."""
         return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
+    @property
+    def gpus(self) -> float:
+        """GPUs of the whole cluster."""
+        return float(ray.cluster_resources().get("GPU", 0))
+
     def map(
         self,
         stage: str,
@@ -152,25 +159,31 @@ class Engine:
         resources: Resources,
         actors: int = 1,
         threads: int = 1,
+        tell: Callable[[str], None] = lambda line: None,
     ) -> Iterator[tuple[int, Any]]:
-        """Like `map`, on `actors` long-lived workers, each built once as ``build(spec)``.
+        """Like `map`, on up to `actors` long-lived workers, each built once as ``build(spec)``.
 
-        With `threads` above 1 a worker handles as many tasks at once, each in a thread of its own.
+        With `threads` above 1 a worker handles as many tasks at once, each in a thread of its own. A task goes to the
+        worker with the fewest, so a slow one holds nobody up.
 
-        Actors start one after the other: engines that load at the same time can exhaust memory that
-        each alone would not. An actor whose process dies is replaced, and its unfinished tasks are sent
-        again. Raises `ModelError` when `WORKER_DEATHS` actors die and no task is finished in between.
+        Work begins with the first worker that is there; the others join when the cluster has room for them. While there
+        is none, `tell` hears every `PATIENCE_S` what is waited for. A worker whose process dies is replaced, and its
+        unfinished tasks are sent again. Raises `ModelError` when `WORKER_DEATHS` die and no task is finished in
+        between, `EngineError` where an embedded node will never have what a worker occupies.
         """
-        pool = _Pool(stage, build, spec, resources, threads)
+        self._check_room(stage, resources)
+        pool = _Pool(stage, build, spec, resources, threads, tell)
         waiting: dict[Any, tuple[int, Any]] = {}
         todo = list(range(len(tasks)))[::-1]
         try:
-            pool.fill(max(1, min(actors, len(tasks))))
+            pool.fill(min(max(1, actors), len(tasks)))
             while todo or waiting:
-                while todo and len(waiting) < (threads + 1) * pool.size:
-                    index, actor = todo.pop(), pool.next()
+                while todo and (actor := pool.take()) is not None:
+                    index = todo.pop()
                     waiting[actor.handle.remote(tasks[index])] = index, actor
-                (reference,), _ = ray.wait(list(waiting), num_returns=1)
+                reference = pool.wait(waiting)
+                if reference is None:
+                    continue
                 index, actor = waiting.pop(reference)
                 try:
                     result = _get(stage, reference, tasks[index])
@@ -178,12 +191,24 @@ class Engine:
                     pool.replace(actor, error)
                     todo.append(index)
                 else:
-                    pool.deaths = 0
+                    pool.done(actor)
                     yield index, result
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=False)
             pool.close()
+
+    def _check_room(self, stage: str, need: Resources) -> None:
+        """Raise `EngineError` where an embedded node lacks what one worker occupies; a cluster may grow."""
+        if self._address is not None:
+            return
+        there = ray.cluster_resources()
+        if need.cpus > there.get("CPU", 0) or need.gpus > there.get("GPU", 0):
+            raise EngineError(
+                f"stage {stage!r} needs {_occupied(need)} for one engine, and this machine offers "
+                f"{there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs; lower `gpus` or `cpus` of the model "
+                "in the recipe, or give --address of a cluster that has them"
+            )
 
     def _drain(
         self, stage: str, bundles: Sequence[Sequence[T]], submit: Callable[[Sequence[T]], Any], ahead: int
@@ -218,54 +243,91 @@ def _bundles(tasks: Sequence[T], most: int, least_bundles: int) -> list[Sequence
 
 
 class _Pool:
-    """The actors of one pass, in turn; one that died is replaced."""
+    """The actors of one pass, those that are still starting, and how many tasks each has; one that died is replaced."""
 
     def __init__(
-        self, stage: str, build: Callable[[Any], Worker], spec: Any, resources: Resources, threads: int
+        self,
+        stage: str,
+        build: Callable[[Any], Worker],
+        spec: Any,
+        resources: Resources,
+        threads: int,
+        tell: Callable[[str], None],
     ) -> None:
-        self._stage, self._build, self._spec = stage, build, spec
+        self._stage, self._build, self._spec, self._need, self._tell = stage, build, spec, resources, tell
         self._host = ray.remote(_Host).options(
             num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0, max_concurrency=threads
         )
-        self._actors: list[Any] = []
-        self._turn = 0
-        #: Actors that died since a task was finished.
-        self.deaths = 0
-
-    @property
-    def size(self) -> int:
-        return len(self._actors)
+        #: Tasks that an actor may have: those at work, and the next one.
+        self._most = threads + 1
+        self._loads: dict[Any, int] = {}
+        self._starting: dict[Any, Any] = {}
+        self._deaths = 0
 
     def fill(self, size: int) -> None:
-        while len(self._actors) < size:
-            self._actors.append(self._start())
+        while len(self._loads) + len(self._starting) < size:
+            self._start()
 
-    def next(self) -> Any:
-        self._turn += 1
-        return self._actors[self._turn % len(self._actors)]
+    def take(self) -> Any | None:
+        """Return the actor with the fewest tasks, for one more; None where all have enough."""
+        actor = min(self._loads, key=self._loads.__getitem__, default=None)
+        if actor is None or self._loads[actor] >= self._most:
+            return None
+        self._loads[actor] += 1
+        return actor
+
+    def wait(self, tasks: Iterable[Any]) -> Any | None:
+        """Return a task that ended, or None when the actors have changed or time has passed."""
+        ended, _ = ray.wait([*tasks, *self._starting], num_returns=1, timeout=None if self._loads else PATIENCE_S)
+        if not ended:
+            there = ray.cluster_resources()
+            self._tell(
+                f"stage {self._stage!r} waits for a worker with {_occupied(self._need)}; the cluster has "
+                f"{there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs, those in use included"
+            )
+            return None
+        if ended[0] in self._starting:
+            self._join(ended[0])
+            return None
+        return ended[0]
+
+    def done(self, actor: Any) -> None:
+        """Note that an actor has finished a task."""
+        self._deaths = 0
+        if actor in self._loads:
+            self._loads[actor] -= 1
 
     def replace(self, actor: Any, error: EngineDiedError) -> None:
         """Put a new actor in the place of a dead one, which each of its tasks reports; raise when too many died."""
-        if actor not in self._actors:
+        if self._loads.pop(actor, None) is None:
             return
-        self.deaths += 1
-        if self.deaths >= WORKER_DEATHS:
+        self._deaths += 1
+        if self._deaths >= WORKER_DEATHS:
             raise error
         ray.kill(actor)
-        self._actors[self._actors.index(actor)] = self._start()
+        self._start()
 
     def close(self) -> None:
-        for actor in self._actors:
+        for actor in (*self._loads, *self._starting.values()):
             ray.kill(actor)
 
-    def _start(self) -> Any:
+    def _start(self) -> None:
         actor = self._host.remote(self._build, self._spec)
+        self._starting[actor.ready.remote()] = actor
+
+    def _join(self, reference: Any) -> None:
+        """Take an actor into service; raises what it met in its start."""
+        actor = self._starting.pop(reference)
         try:
-            _get(self._stage, actor.ready.remote(), "start-up")
+            _get(self._stage, reference, "start-up")
         except InfinityMMError:
             ray.kill(actor)
             raise
-        return actor
+        self._loads[actor] = 0
+
+
+def _occupied(need: Resources) -> str:
+    return f"{need.cpus:g} CPUs and {need.gpus:g} GPUs"
 
 
 def _check_reachable(address: str) -> None:

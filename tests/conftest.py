@@ -24,6 +24,12 @@ settings.load_profile("repeatable")
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of slow tests: files are handed out whole, and a long one that comes last is waited for."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """Real records of public data sets; only where the project's reference material lies beside the checkout."""

@@ -18,6 +18,11 @@ class InlineEngine:
     def __exit__(self, *error: object) -> None:
         pass
 
+    @property
+    def gpus(self) -> float:
+        """None here."""
+        return 0.0
+
     def map(
         self, stage: str, function: Callable[[Any], Any], tasks: Sequence[Any], resources: Any = None, together: int = 1
     ) -> Iterator[tuple[int, Any]]:
@@ -33,6 +38,7 @@ class InlineEngine:
         resources: Any,
         actors: int = 1,
         threads: int = 1,
+        tell: Callable[[str], None] = print,
     ) -> Iterator[tuple[int, Any]]:
         worker = build(spec)
         for index, task in enumerate(tasks):

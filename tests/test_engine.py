@@ -2,8 +2,10 @@
 
 import os
 import threading
+import time
 
 import pytest
+import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,14 +124,60 @@ def test_a_dead_actor_is_replaced_and_its_tasks_are_sent_again(engine, tmp_path)
     assert sorted(done) == [(0, 1), (1, -1), (2, 2), (3, -2), (4, 3)]
 
 
+def nap(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+class Slow:
+    """The first of them to be built needs long for its start."""
+
+    def __init__(self, folder: str) -> None:
+        try:
+            os.mkdir(os.path.join(folder, "first"))
+            time.sleep(5)
+            self._name = "late"
+        except FileExistsError:
+            self._name = "early"
+
+    def __call__(self, task: int) -> str:
+        time.sleep(0.3)
+        return self._name
+
+
+def test_work_begins_with_the_first_worker_and_others_join(engine, tmp_path):
+    names = [name for _, name in engine.map_actors("slow", Slow, str(tmp_path), list(range(24)), Resources(), 2)]
+    assert names[0] == "early", "it does not wait for the late one"
+    assert "late" in names, "which joins"
+
+
+def test_a_worker_beyond_the_room_is_not_waited_for(engine):
+    done = engine.map_actors("add", Adder, 1, list(range(6)), Resources(cpus=2), 3)
+    assert sorted(done) == [(n, n + 1) for n in range(6)]
+
+
+def test_what_an_embedded_node_will_never_have_is_an_error(engine):
+    with pytest.raises(
+        EngineError, match=r"stage 'add' needs 1 CPUs and 2 GPUs .* this machine offers 2 CPUs and 0 GP"
+    ):
+        list(engine.map_actors("add", Adder, 1, [1], Resources(gpus=2)))
+
+
+def test_while_there_is_no_worker_somebody_is_told(engine, monkeypatch):
+    monkeypatch.setattr("infinity_mm.engine.PATIENCE_S", 0.5)
+    busy = ray.remote(num_cpus=2)(nap).remote(4)
+    told = []
+    done = engine.map_actors("add", Adder, 1, [1], Resources(), tell=told.append)
+    assert list(done) == [(0, 2)]
+    assert "stage 'add' waits for a worker with 1 CPUs and 0 GPUs; the cluster has 2 CPUs" in told[0]
+    ray.get(busy)
+
+
 def test_a_model_that_cannot_load_says_why(engine):
     with pytest.raises(ModelError, match="model x cannot be loaded; name another"):
         list(engine.map_actors("load", Unloadable, "x", [1], Resources()))
 
 
 def test_no_cluster_at_an_address():
-    import ray
-
     ray.shutdown()
     with pytest.raises(EngineError, match="Ray could not start"), Engine(address="127.0.0.1:1"):
         pass

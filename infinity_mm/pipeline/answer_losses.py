@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from infinity_mm.engine import Resources
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import LossGroup
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.passes import Context, run_actor_pass
+from infinity_mm.pipeline.placing import place
 from infinity_mm.pipeline.settling import kept_questions
 from infinity_mm.store import Store
 from infinity_mm.synth.assemble import FORMAT_HINTS
@@ -109,8 +109,7 @@ def run_losses(
         for task in tasks
     ]
     spec = LossSpec(params.model.model_copy(update={"engine": "transformers"}).model_dump_json())
-    resources = Resources(cpus=1.0, gpus=params.model.gpus)
-    run_actor_pass(context, "answer-loss", LossWorker, spec, todo, resources, actors=1)
+    run_actor_pass(context, "answer-loss", LossWorker, spec, todo, place(context.engine, params.model))
     return [task.output for task in todo]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from infinity_mm.engine import Resources
 from infinity_mm.errors import RecipeError
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
@@ -18,6 +17,7 @@ from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.offering import known_offers
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, unfinished
+from infinity_mm.pipeline.placing import Placing, place
 from infinity_mm.pipeline.run import RunOptions, curate, open_run
 from infinity_mm.pipeline.synthesis import (
     PilotWorker,
@@ -31,7 +31,7 @@ from infinity_mm.pipeline.tagging import TAGGER, TagTask, TagWorker, identities,
 from infinity_mm.recipe import Recipe
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import PLACE, place_of
-from infinity_mm.synth.params import STEP_NAMES, SynthParams
+from infinity_mm.synth.params import STEP_NAMES, SynthParams, models_of
 from infinity_mm.synth.tagging.identity import asked
 
 Place = tuple[str, int]
@@ -87,7 +87,8 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         if params is None:
             raise RecipeError(f"recipe {recipe.name} has no synth section: there is nothing to estimate")
         fates = curate(context).fates
-        spec, gpus = worker_spec(context, params, subset)
+        spec = worker_spec(context, params, subset)
+        placing = place(context.engine, *models_of(spec.params))
         named = identities(params.taggers)
         drawn = [with_tags(task, named) for task in generation_tasks(context, fates, params, subset)]
         tasks = unfinished(context.store, known_offers(context, drawn, params, spec.of_writer))
@@ -97,12 +98,12 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         piloted = 0
         groups = [group for group in (new, known) if group]
         pilots = [_spread(group, PILOT) for group in groups]
-        for group, pilot, counts in zip(
-            groups, pilots, _pilot(context, params, named, spec, gpus, pilots), strict=True
-        ):
+        spent = _pilot(context, params, named, spec, placing, pilots)
+        for group, pilot, counts in zip(groups, pilots, spent, strict=True):
             piloted += len(pilot)
             total.update({name: value * len(group) / len(pilot) for name, value in counts.items()})
     steps = list(dict.fromkeys((*STEP_NAMES, *(name.partition(".")[0] for name in total if "." in name))))
+    gpus = placing.resources.gpus
     hours = total["seconds"] / 3_600 if any(total[f"{step}.calls"] for step in steps) else None
     return Estimate(
         pictures=len(places),
@@ -122,7 +123,7 @@ def _pilot(
     params: SynthParams,
     named: Mapping[str, str],
     spec: WorkerSpec,
-    gpus: float,
+    placing: Placing,
     pilots: Sequence[Sequence[Place]],
 ) -> list[dict[str, float]]:
     """Return, of each pilot, seconds, and calls and tokens by step; a picture is one call of each tagger."""
@@ -136,10 +137,10 @@ def _pilot(
     tagged = [Counter[str]() for _ in tasks]
     for number, use in enumerate(asked(params.taggers)):
         todo = [TagTask(task.work, task.places, task.seen[number]) for task in tasks]
-        tagger, need = spec_of(use)
-        for index, seconds in context.engine.map_actors("pilot-tag", TagWorker, tagger, todo, need):
+        need = place(context.engine, use.model.spec).resources
+        for index, seconds in context.engine.map_actors("pilot-tag", TagWorker, spec_of(use), todo, need):
             tagged[index].update({"seconds": seconds, f"{TAGGER}{use.name}.calls": len(todo[index].places)})
-    done = context.engine.map_actors("pilot", PilotWorker, spec, tasks, Resources(cpus=1.0, gpus=gpus))
+    done = context.engine.map_actors("pilot", PilotWorker, spec, tasks, placing.resources)
     for index, counts in done:
         tagged[index].update(counts)
     return [dict(counts) for counts in tagged]

@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from infinity_mm.engine import Resources
 from infinity_mm.fingerprint import Json, fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass, unfinished
+from infinity_mm.pipeline.placing import place
 from infinity_mm.pipeline.tagging import read_tags
 from infinity_mm.pipeline.writing import Writer, WriteSpec
 from infinity_mm.store import Store, part_name
@@ -95,8 +95,8 @@ def plan_offers(context: Context, tasks: Sequence[SynthTask], params: SynthParam
     tagging, offering = _tasks(context, tasks, params, spec)
     if offering is None:
         return list(tasks)
-    resources = Resources(cpus=1.0, gpus=SynthParams.model_validate_json(spec.params_json).model.gpus)
-    run_actor_pass(context, "synth-tag", TagWorker, spec, tagging, resources, actors=1, folders=(_TAGS, _CALLS))
+    placing = place(context.engine, SynthParams.model_validate_json(spec.params_json).model)
+    run_actor_pass(context, "synth-tag", TagWorker, spec, tagging, placing, folders=(_TAGS, _CALLS))
     run_pass(context, "synth-offers", settle_offers, [offering], folders=(_OFFERS,))
     return _offered(context.store, tasks, tagging, offering)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 
+from infinity_mm.pipeline.placing import Placing
 from infinity_mm.stages import StageReport
 from infinity_mm.store import Store
 
@@ -105,8 +106,7 @@ def run_actor_pass(
     build: Callable[[Any], Worker],
     spec: Any,
     tasks: Sequence[T],
-    resources: Resources,
-    actors: int,
+    placing: Placing,
     folders: Iterable[str] = (),
     threads: int = 1,
 ) -> None:
@@ -115,7 +115,8 @@ def run_actor_pass(
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
     if todo:
-        done = context.engine.map_actors(stage, build, spec, todo, resources, actors, threads)
+        tell = context.reporter.line
+        done = context.engine.map_actors(stage, build, spec, todo, placing.resources, placing.actors, threads, tell)
         for _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
             pass
     finish_pass(context, stage, tasks, len(todo), began, folders=folders)

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from infinity_mm.engine import Resources
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.pipeline.parents import Places, read_judged, read_parents
 from infinity_mm.pipeline.passes import Context, run_actor_pass
+from infinity_mm.pipeline.placing import place
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.cache.files import GenerationFiles
@@ -99,8 +99,8 @@ def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: Pro
         drawn = sorted(parts, key=lambda part: (keyed_u64(spec.seed, "synth.probe.part", part[0]), part[0]))[:wanted]
         name = fingerprint(["judge_probe", VERSION, spec.seed, probe.rows], spec.judge, [part[0] for part in drawn])
         tasks.append(ProbeTask(context.store.work.uri, tuple(drawn), f"{_FOLDER}/{name}.json"))
-    resources = Resources(cpus=1.0, gpus=(params.judge or params.model).gpus)
-    run_actor_pass(context, "judge-probe", ProbeWorker, spec, tasks, resources, actors=1, folders=(_FOLDER,))
+    placing = place(context.engine, params.judge or params.model)
+    run_actor_pass(context, "judge-probe", ProbeWorker, spec, tasks, placing, folders=(_FOLDER,))
     if not tasks:
         return None
     report = _report(context.store, tasks[0], params, spec)

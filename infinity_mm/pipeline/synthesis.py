@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from infinity_mm.engine import Resources
 from infinity_mm.errors import ModelError
 from infinity_mm.fingerprint import Json, fingerprint
 from infinity_mm.fs import Location
@@ -21,6 +20,7 @@ from infinity_mm.pipeline.offering import plan_offers
 from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
+from infinity_mm.pipeline.placing import Placing, place, placed
 from infinity_mm.pipeline.probing import ProbeSpec, run_probing
 from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.tagging import identities, read_tags, role_names, run_tagging, tagger_reports
@@ -32,7 +32,7 @@ from infinity_mm.synth.cache.key import model_identity
 from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
-from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine, vllm_is_cpu_build
+from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
 from infinity_mm.synth.engines.shared import SharedChat, Turns
 from infinity_mm.synth.models.describing import folder_at_hand, warning
 from infinity_mm.synth.models.resolving import check_engine, model_rules
@@ -46,10 +46,6 @@ from infinity_mm.synth.tagging.identity import asked, check_tagger
 from infinity_mm.synth.tiny_model import is_trained
 
 VERSION = 1
-#: Pictures of one partition: what a kill can lose, and, times the attempts, the batch that the engine sees. Smaller
-#: batches cost throughput: an engine's step costs nearly the same for 50 requests as for 200.
-PARENTS_PER_PART = 64
-
 #: Partitions in work at once: while the engine answers one, the other is read, checked and written.
 AT_ONCE = 2
 
@@ -110,6 +106,11 @@ class WorkerSpec:
     comparer: str | None = None
 
     @property
+    def params(self) -> SynthParams:
+        """The recipe's `synth`, its models placed."""
+        return SynthParams.model_validate_json(self.params_json)
+
+    @property
     def of_writer(self) -> WriteSpec:
         """What an actor of the writer alone needs."""
         return WriteSpec(self.params_json, self.seed, self.cache, self.writer, self.only, self.comparer)
@@ -122,7 +123,7 @@ class SynthWorker:
     """
 
     def __init__(self, spec: WorkerSpec) -> None:
-        self._params = SynthParams.model_validate_json(spec.params_json)
+        self._params = spec.params
         self._spec = spec
         judge, comparer = self._params.judge, lasting_comparer(self._params.checks.semantic)
         self._writer = Turns(lasting_chat(self._params.model))
@@ -213,21 +214,20 @@ def run_synthesis(
         context.reporter.line(f"warning: {told}")
     named = identities(params.taggers)
     tasks = run_tagging(context, generation_tasks(context, fates, params, subset), params.taggers, named)
-    spec, gpus = worker_spec(context, params, subset)
+    spec = worker_spec(context, params, subset)
     _warn_of_comparer(context, params)
-    ready = SynthParams.model_validate_json(spec.params_json)
+    ready = spec.params
+    placing = place(context.engine, *models_of(ready))
     tasks = plan_offers(context, tasks, params, spec.of_writer)
     if apart(ready):
         tasks = write_first(context, tasks, spec.of_writer)
-    run_actor_pass(
-        context, "synth", SynthWorker, spec, tasks, Resources(1.0, gpus), 1, folders=_FOLDERS, threads=AT_ONCE
-    )
+    run_actor_pass(context, "synth", SynthWorker, spec, tasks, placing, folders=_FOLDERS, threads=AT_ONCE)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     reference = None if params.loss is None else model_identity(params.loss.model)
     losses = run_losses(context, tasks, params.loss, reference)
     made = run_settling(context, made, losses, params)
-    report = read_report(context.store, tasks, _settings(params, spec, gpus, named))
+    report = read_report(context.store, tasks, _settings(params, spec, placing, named))
     probed = [(task.attempts, task.places) for task in tasks]
     judges = (spec.writer, spec.judge or spec.writer)
     judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, *judges))
@@ -256,22 +256,22 @@ def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParam
     models += identities(params.taggers).values()
     made_of = [identity(params), models, *([list(subset.only)] if subset.only is not None else [])]
     tasks = []
-    for number in range(0, len(drawn), PARENTS_PER_PART):
-        members = drawn[number : number + PARENTS_PER_PART]
+    for number, first in enumerate(range(0, len(drawn), params.partition_images)):
+        members = drawn[first : first + params.partition_images]
         places = tuple((row["path"], row["row"]) for row in members)
         name = fingerprint(["synth", VERSION, context.recipe.seed], *made_of, [list(place) for place in places])
-        part = Part(SYNTHETIC, number // PARENTS_PER_PART, name)
+        part = Part(SYNTHETIC, number, name)
         tasks.append(SynthTask(context.store.work.uri, part, part.attributes("synth", name), places))
     return tasks
 
 
-def worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[WorkerSpec, float]:
-    """Return what the actor needs, and the GPUs that it holds: one engine works at a time."""
-    writer = _placed(params.model)
-    judge = None if params.judge is None else _placed(params.judge)
+def worker_spec(context: Context, params: SynthParams, subset: Subset) -> WorkerSpec:
+    """Return what the actor needs."""
+    writer = placed(params.model)
+    judge = None if params.judge is None else placed(params.judge)
     ready = params.model_copy(update={"model": writer, "judge": judge})
     cache = cache_of(context.store, params)
-    spec = WorkerSpec(
+    return WorkerSpec(
         params_json=ready.model_dump_json(),
         seed=context.recipe.seed,
         cache=None if cache is None else cache.uri,
@@ -280,7 +280,6 @@ def worker_spec(context: Context, params: SynthParams, subset: Subset) -> tuple[
         comparer=_comparer_identity(params),
         only=subset.only,
     )
-    return spec, max(writer.gpus, judge.gpus if judge is not None else 0.0)
 
 
 def cache_of(store: Store, params: SynthParams) -> Location | None:
@@ -297,7 +296,7 @@ def known_parents(store: Store) -> set[str]:
     return {parent for name in parts for parent in store.read(f"{folder}/{name}", ["parent"])["parent"].to_pylist()}
 
 
-def _settings(params: SynthParams, spec: WorkerSpec, gpus: float, taggers: Mapping[str, str]) -> dict[str, Any]:
+def _settings(params: SynthParams, spec: WorkerSpec, placing: Placing, taggers: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of the report that say what was asked for."""
     return {
         "engine": resolve_engine(params.model),
@@ -311,15 +310,8 @@ def _settings(params: SynthParams, spec: WorkerSpec, gpus: float, taggers: Mappi
         | ({} if spec.comparer is None else {"comparer": spec.comparer})
         | role_names(taggers),
         "only": spec.only,
-        "gpus": gpus,
+        "gpus": placing.resources.gpus,
     }
-
-
-def _placed(spec: ModelSpec) -> ModelSpec:
-    """Settle what `auto` means here, on the driver: Ray hides the GPUs from actors that ask for none."""
-    engine = resolve_engine(spec)
-    gpus = spec.gpus or (1.0 if engine == "vllm" and not vllm_is_cpu_build() else 0.0)
-    return spec.model_copy(update={"engine": engine, "gpus": gpus})
 
 
 def _warn_of_comparer(context: Context, params: SynthParams) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 from pydantic import TypeAdapter
 
-from infinity_mm.engine import Resources
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.manifest import TaggerReport
@@ -22,6 +21,7 @@ from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC
 from infinity_mm.pipeline.passes import Context, run_actor_pass
+from infinity_mm.pipeline.placing import place
 from infinity_mm.store import Store
 from infinity_mm.synth.rows import Failed, Parent
 from infinity_mm.synth.tagging.identity import asked, tagger_identity
@@ -93,15 +93,15 @@ def run_tagging(
     ready = [with_tags(task, named) for task in tasks]
     for number, use in enumerate(asked(taggers)):
         todo = [TagTask(task.work, task.places, task.seen[number]) for task in ready]
-        spec, need = spec_of(use)
+        placing = place(context.engine, use.model.spec)
         folders = (f"attributes/{_stage(use.name)}/{SYNTHETIC}",)
-        run_actor_pass(context, f"tag-{use.name}", TagWorker, spec, todo, need, actors=1, folders=folders)
+        run_actor_pass(context, f"tag-{use.name}", TagWorker, spec_of(use), todo, placing, folders=folders)
     return ready
 
 
-def spec_of(use: ModelTagger) -> tuple[TagSpec, Resources]:
-    """Return what the actor of a tagger needs, and what it occupies."""
-    return TagSpec(use.model_dump_json()), Resources(cpus=1.0, gpus=use.model.gpus)
+def spec_of(use: ModelTagger) -> TagSpec:
+    """Return what the actor of a tagger needs."""
+    return TagSpec(use.model_dump_json())
 
 
 def identities(taggers: tuple[Tagger, ...]) -> dict[str, str]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from infinity_mm.engine import Resources
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.passes import Context, run_actor_pass, unfinished
+from infinity_mm.pipeline.placing import place
 from infinity_mm.pipeline.tagging import read_tags
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
@@ -139,7 +139,6 @@ def write_first(context: Context, tasks: Sequence[SynthTask], spec: WriteSpec) -
         for task in unfinished(context.store, named)
         if task.written
     ]
-    gpus = SynthParams.model_validate_json(spec.params_json).model.gpus
-    resources = Resources(cpus=1.0, gpus=gpus)
-    run_actor_pass(context, "synth-write", WriteWorker, spec, todo, resources, actors=1, folders=(_FOLDER,))
+    placing = place(context.engine, SynthParams.model_validate_json(spec.params_json).model)
+    run_actor_pass(context, "synth-write", WriteWorker, spec, todo, placing, folders=(_FOLDER,))
     return named

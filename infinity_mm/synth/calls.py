@@ -60,6 +60,10 @@ class Remembering(Protocol):
         """Keep a call's answer, if it is one."""
         ...
 
+    def save(self) -> None:
+        """Write down what was kept: a step's answers have cost much, and the next step may be the last."""
+        ...
+
 
 def call(chat: Chat, requests: Sequence[Request], retries: int) -> list[Call]:
     """Answer every request, in order, with at most `retries` further tries each.
@@ -80,6 +84,7 @@ def call(chat: Chat, requests: Sequence[Request], retries: int) -> list[Call]:
     for key, one in zip(unknown, _ask_all(chat, list(unknown.values()), retries), strict=True):
         chat.remember(key, one)
         known[key] = one
+    chat.save()
     return [_answer(request, key, known[key]) for request, key in zip(requests, keys, strict=True)]
 
 

@@ -105,6 +105,8 @@ class ModelSpec(Frozen):
     api_key_env: str | None = None
     #: Requests in flight at once; only for engine "openai".
     concurrency: int = Field(default=16, gt=0)
+    #: Requests sent in a minute at most, evenly spread; only for engine "openai". None sends as fast as answers come.
+    requests_per_minute: int | None = Field(default=None, gt=0)
     #: Seconds before one HTTP call counts as failed; only for engine "openai".
     timeout_s: float = Field(default=120.0, gt=0)
     #: Seconds without a sign of progress after which an engine at work counts as dead and is started again; not for
@@ -126,6 +128,11 @@ class ModelSpec(Frozen):
     chat_template: dict[str, Any] = Field(default_factory=dict)
     #: GPUs of one engine; 0 runs on the CPU.
     gpus: float = Field(default=0.0, ge=0.0)
+    #: CPU cores that one engine occupies, and the threads of one that computes on the CPU.
+    cpus: float = Field(default=1.0, gt=0.0)
+    #: Engines of this model at once, each with its own `gpus` and `cpus`; None takes as many as the cluster has GPUs
+    #: for, and one for the CPU or an endpoint. Whole partitions go to one engine.
+    replicas: int | None = Field(default=None, gt=0)
 
     @model_validator(mode="before")
     @classmethod

@@ -236,6 +236,9 @@ class SynthParams(Frozen):
     images: int = Field(gt=0)
     #: Attempts for each picture.
     per_image: int = Field(default=1, gt=0, le=32)
+    #: Pictures of one partition. Times `per_image` it is the batch that an engine sees at once: more keep a large GPU
+    #: busier, fewer spread over more engines. What a step has answered is kept whatever becomes of the partition.
+    partition_images: int = Field(default=128, gt=0, le=4096)
     #: Only pictures of these categories; None means all but synthetic rows.
     categories: tuple[Category, ...] | None = None
     #: Only pictures of these sources; None means all.

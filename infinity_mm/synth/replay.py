@@ -57,6 +57,10 @@ class Recording:
         self.chat.remember(key, made)
         self.calls[key] = made
 
+    def save(self) -> None:
+        """Write down what is new to the model's memory."""
+        self.chat.save()
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -92,6 +96,9 @@ class Recorded:
 
     def remember(self, key: str, made: Call) -> None:
         """Do nothing: nothing is ever made here."""
+
+    def save(self) -> None:
+        """Do nothing, for the same reason."""
 
 
 def to_json(calls: dict[str, Call]) -> bytes:

@@ -43,11 +43,14 @@ __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 VERSION = 4
 
 #: Fields of `SynthParams` that choose pictures, or measure what was made; nothing of a row depends on them.
-_NOT_OF_ROWS = {"images", "categories", "sources", "judge_probe", "loss"}
+_NOT_OF_ROWS = {"images", "partition_images", "categories", "sources", "judge_probe", "loss"}
 #: Fields that an identity names otherwise, or not at all.
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.
-_MEANS = {"api_key_env", "concurrency", "timeout_s", "stall_timeout_s", "gpus", "trust_remote_code"}
+_MEANS = {
+    "api_key_env", "concurrency", "requests_per_minute", "timeout_s", "stall_timeout_s", "gpus", "cpus", "replicas",
+    "trust_remote_code",
+}  # fmt: skip
 
 #: Attempt -> names of the types that it is offered, best first.
 Offers = Mapping[str, Sequence[str]]

@@ -73,20 +73,19 @@ def made_of(manifest):
     return {stage.name: (stage.made, stage.cached) for stage in manifest.stages if stage.name.startswith("synth")}
 
 
-def test_partitions_change_nothing(make, served, tmp_path, monkeypatch):
+def test_partitions_change_nothing(make, served, tmp_path):
     first = make("whole", cache=False)
     assert served.taken()["tag"] == 20, "tags are asked for once, also where no cache keeps them"
     whole = ends_of(tmp_path / "whole")
     types = Counter(kind for kind, *_ in whole.values() if kind is not None)
     assert max(types.values()) <= SHARE * 40
     assert len(types) > 3
-    monkeypatch.setattr(synthesis, "PARENTS_PER_PART", 3)
-    second = make("pieces", cache=False)
+    second = make("pieces", cache=False, partition_images=3)
     assert made_of(second) == {"synth-tag": (7, 0), "synth-offers": (1, 0), "synth": (7, 0)}
     assert ends_of(tmp_path / "pieces") == whole
     assert first.synthesis.calls == second.synthesis.calls
     assert first.synthesis.yields == second.synthesis.yields
-    again = make("pieces", cache=False)
+    again = make("pieces", cache=False, partition_images=3)
     assert made_of(again) == {"synth-tag": (0, 7), "synth-offers": (0, 1), "synth": (0, 7)}
     recipe = load_recipe(tmp_path / "shared.yaml")
     left = estimate(recipe, Location.of(tmp_path / "pieces"), QUIET, synthesis.Subset())
@@ -106,12 +105,11 @@ def test_writer_and_judge_apart_make_the_same(make, served, tmp_path, monkeypatc
     assert digest_of(tmp_path / "beside") == digest_of(tmp_path / "apart")
 
 
-def test_further_pictures_touch_only_partitions_whose_offers_change(make, served, tmp_path, monkeypatch):
-    monkeypatch.setattr(synthesis, "PARENTS_PER_PART", 1)
-    make("w", images=19)
+def test_further_pictures_touch_only_partitions_whose_offers_change(make, served, tmp_path):
+    make("w", images=19, partition_images=1)
     before = ends_of(tmp_path / "w")
     served.taken()
-    more = make("w")
+    more = make("w", partition_images=1)
     after = ends_of(tmp_path / "w")
     changed = {ref.rpartition("/")[0] for ref in before if after[ref] != before[ref]}
     made, cached = made_of(more)["synth"]
@@ -120,7 +118,7 @@ def test_further_pictures_touch_only_partitions_whose_offers_change(make, served
     assert made + cached == 20
     assert served.taken()["tag"] == 1
     digest = digest_of(tmp_path / "w")
-    make("new")
+    make("new", partition_images=1)
     assert digest_of(tmp_path / "new") == digest, "as if all pictures had been there from the beginning"
 
 

@@ -49,7 +49,7 @@ class Judge:
 class Actors:
     """Runs a worker here, in place of Ray."""
 
-    def map_actors(self, stage, build, spec, tasks, resources, actors, threads):
+    def map_actors(self, stage, build, spec, tasks, resources, actors, threads, tell):
         worker = build(spec)
         return [(number, worker(task)) for number, task in enumerate(tasks)]
 

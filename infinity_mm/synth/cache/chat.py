@@ -25,6 +25,7 @@ class Memory:
         self._found: dict[str, Entry] = {}
         self._new: dict[str, Entry] = {}
         self._places: set[str] = set()
+        self._saved = False
 
     def recall(self, keys: Sequence[str]) -> list[Entry | None]:
         """Return what is known under each key; the files are looked at once for each picture."""
@@ -35,15 +36,23 @@ class Memory:
         return [self._new.get(key) or self._found.get(key) for key in keys]
 
     def keep(self, entry: Entry) -> None:
-        """Keep an answer until `flush`."""
+        """Keep an answer until `save`."""
         self._new[entry.key] = entry
 
-    def flush(self) -> None:
-        """Write what is new as one file, merge files where there are many, and forget everything."""
+    def save(self) -> None:
+        """Write what is new as one file; a process that is killed later loses none of it."""
         if self._files is not None and self._new:
             self._files.add(to_table(self._new.values()))
+            self._saved = True
+        self._found |= self._new
+        self._new = {}
+
+    def flush(self) -> None:
+        """Save, merge files where there are many, and forget everything."""
+        self.save()
+        if self._files is not None and self._saved:
             self._files.compact()
-        self._found, self._new, self._places = {}, {}, set()
+        self._found, self._places, self._saved = {}, set(), False
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,10 @@ class RememberingChat:
         """Return the answers that were given before; one that the request's constraint refuses is none."""
         found = self.memory.recall(keys)
         return [None if entry is None else _call(r, entry) for r, entry in zip(requests, found, strict=True)]
+
+    def save(self) -> None:
+        """Write down what is new."""
+        self.memory.save()
 
     def remember(self, key: str, made: Call) -> None:
         """Keep a usable answer; failures, and free texts that the context cut off, are made again."""

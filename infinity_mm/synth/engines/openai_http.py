@@ -17,6 +17,7 @@ from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request
 from infinity_mm.synth.engines import common
 from infinity_mm.synth.engines.checkpoint import EMBEDDED
+from infinity_mm.synth.engines.pace import Pace
 from infinity_mm.synth.models.resolving import model_rules
 
 #: Tries of one call beyond the first, on 408, 409, 429, 5xx and connection errors. The client waits as Retry-After
@@ -51,6 +52,7 @@ class OpenAIChat:
             raise ModelError(f"the openai client cannot be imported: {fault}. Install the extra 'openai'.") from fault
         self._spec = spec
         self._rules = model_rules(spec)
+        self._pace = Pace(spec.requests_per_minute)
         self._runner = asyncio.Runner()
         self._client = openai.AsyncOpenAI(
             base_url=spec.base_url, api_key=_api_key(spec), timeout=spec.timeout_s, max_retries=retries
@@ -77,7 +79,7 @@ class OpenAIChat:
         return self._info
 
     def __call__(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer every request, in order, `spec.concurrency` at once.
+        """Answer every request, in order, `spec.concurrency` at once and `spec.requests_per_minute` at most.
 
         Raises
         ------
@@ -160,6 +162,7 @@ class OpenAIChat:
         except common.PictureError as fault:
             return common.failed(request, fault.failure, fault)
         try:
+            await self._pace.wait()
             completion = await self._client.chat.completions.create(**self._body(request, pictures))
         except openai.APITimeoutError as fault:
             return common.failed(

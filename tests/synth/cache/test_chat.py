@@ -197,6 +197,24 @@ def test_a_free_text_that_the_context_cut_off_is_no_answer(kit: Any, files: Gene
     assert files.rows() == 1
 
 
+def test_a_run_that_is_killed_loses_the_batch_at_work_and_no_other(kit: Any, files: GenerationFiles) -> None:
+    def answer(request: Request) -> Any:
+        if kit.step_of(request) == "judge":
+            raise KeyboardInterrupt
+        return kit.sound(request)
+
+    parents = [kit.parent(name) for name in "abc"]
+    params = kit.with_params(per_image=2)
+    mind = remembering(kit.chat(answer), files)
+    with pytest.raises(KeyboardInterrupt):
+        synthesise(mind, mind, parents, params, SEED)
+    assert files.rows() == 3 + 6 * 2, "written without a word to the memory at the end"
+    chat = kit.chat(kit.sound)
+    after = generate(kit, chat, files)
+    assert {kit.step_of(request) for request in chat.asked} == {"judge"}
+    assert words(after) == generate(kit, kit.chat(kit.sound), None)
+
+
 def test_an_answer_in_the_cache_that_does_not_fit_is_none(kit: Any, files: GenerationFiles) -> None:
     from tests.synth.cache.conftest import entry
 

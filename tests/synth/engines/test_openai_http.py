@@ -333,3 +333,10 @@ def test_concurrency_is_bounded_and_order_kept(endpoint: Endpoint, connect: Call
     replies = connect(concurrency=3)(ask(*(str(i) for i in range(20))))
     assert [reply.text for reply in replies] == [f"say {i}" for i in range(20)]
     assert 1 < max(most) <= 3
+
+
+def test_requests_keep_the_pace(endpoint: Endpoint, connect: Callable[..., OpenAIChat]) -> None:
+    chat = connect(requests_per_minute=600)
+    began = time.monotonic()
+    assert all(reply.text == "ok" for reply in chat(ask(*"abcdef")))
+    assert time.monotonic() - began >= 5 * 0.1

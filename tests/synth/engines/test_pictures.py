@@ -36,7 +36,7 @@ def test_a_picture_is_decoded_once_and_named_by_its_content() -> None:
 
 
 def test_what_was_not_asked_for_long_is_forgotten() -> None:
-    recent = RecentPictures(max_side=10, most=2)
+    recent = RecentPictures(max_side=10, most=2 * 3 * 10 * 5)
     red, blue, green = png("red"), png("blue"), png("green")
     first = recent.open(asked(red))[0][1]
     kept = recent.open(asked(blue))[0][1]
