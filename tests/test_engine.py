@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from infinity_mm.engine import Engine, Resources, _bundles
 from infinity_mm.errors import EngineError, ModelError, StageError, StoreError
+from infinity_mm.pipeline.placing import place
+from infinity_mm.synth.chat import ModelSpec
 
 
 def double(task: int) -> int:
@@ -175,6 +177,35 @@ def test_while_there_is_no_worker_somebody_is_told(engine, monkeypatch):
 def test_a_model_that_cannot_load_says_why(engine):
     with pytest.raises(ModelError, match="model x cannot be loaded; name another"):
         list(engine.map_actors("load", Unloadable, "x", [1], Resources()))
+
+
+class Place:
+    """Says on which node it runs, and which GPU it was given."""
+
+    def __init__(self, spec: None) -> None:
+        self._where = (ray.get_runtime_context().get_node_id(), *ray.get_gpu_ids())
+
+    def __call__(self, task: int) -> tuple[object, ...]:
+        time.sleep(0.2)
+        return self._where
+
+
+def test_every_gpu_of_a_cluster_gets_a_worker():
+    from ray.cluster_utils import Cluster
+
+    ray.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 2, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1, num_gpus=1)
+        with Engine(cluster.address) as engine:
+            placing = place(engine, ModelSpec(gpus=1))
+            assert placing.actors == 3
+            done = engine.map_actors("place", Place, None, list(range(60)), placing.resources, placing.actors)
+            where = [found for _, found in done]
+        assert len(set(where)) == 3, "three GPUs"
+        assert len({node for node, _ in where}) == 2, "on two machines"
+    finally:
+        cluster.shutdown()
 
 
 def test_no_cluster_at_an_address():

@@ -9,8 +9,9 @@ from infinity_mm.store import Store
 def test_pictures_are_a_function_of_their_number_and_partitions_cover_them(tmp_path):
     for name in ("one", "other"):
         synthesis.draw_pictures(tmp_path / name, 70)
-    tasks = synthesis.tasks_of(Location.of(tmp_path / "one").uri, 70)
+    tasks = synthesis.tasks_of(Location.of(tmp_path / "one").uri, 70, 32)
     places = [place for task in tasks for place in task.places]
+    assert [len(task.places) for task in tasks] == [32, 32, 6]
     assert len(places) == len(set(places)) == 70
     one, other = (read_parents(Store(Location.of(tmp_path / name)), tuple(places)) for name in ("one", "other"))
     assert one == other
