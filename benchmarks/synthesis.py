@@ -14,11 +14,7 @@ pipeline
     `infinity_mm.engine.Engine.map_actors`, as `infinity-mm run` does: reads the pictures, asks the steps, checks the
     replies, writes the partitions. Once without the generation cache and once with an empty one.
 
-`ray.data.llm` (Ray 2.60) is not among them. Its processor asks Ray for a GPU also where vLLM runs on the CPU, and waits
-for it for ever; with a placement group of one CPU no answer to 64 requests was seen within four minutes, on a very busy
-machine, and it was not tried again. So the choice of an actor is reasoned, not measured: the steps of a
-partition wait for each other, a request that brings the engine down must be found, and a processor is one pass over
-rows that are there beforehand.
+`ray.data.llm` is measured by `benchmarks.ray_data_llm`.
 
 The clock, and the CPU seconds of the whole process tree, run from the moment at which the engine has answered one
 request of one token, so that neither its start nor Ray's counts, to the last answer or the last file.
