@@ -120,6 +120,9 @@ class ModelSpec(Frozen):
     max_image_tokens: int | None = Field(default=None, gt=0)
     #: The family, where neither the name nor the checkpoint's config.json tells it.
     family: FamilyName | None = None
+    #: Put pictures before all instructions: what is asked about one then begins alike, and engines that keep prefixes
+    #: compute its tokens once. None does so for families whose pictures take more tokens than the instructions.
+    picture_first: bool | None = None
     #: Run Python files that come with a checkpoint; some families cannot be loaded otherwise.
     trust_remote_code: bool = False
     #: Arguments of the model's processor (vLLM's mm_processor_kwargs), over those that follow from the family.

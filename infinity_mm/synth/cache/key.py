@@ -39,6 +39,7 @@ def model_identity(spec: ModelSpec) -> str:
     rules = model_rules(spec, folder)
     settings = {"processor": dict(rules.processor), "template": dict(rules.template)}
     named = " ".join(f"{name}={canonical(value)}" for name, value in settings.items() if value)
+    named += " picture_first" if rules.picture_first else ""
     return f"{weights} side={spec.max_image_side} {named}".rstrip()
 
 

@@ -158,14 +158,24 @@ def neutralise(text: str, special_tokens: Iterable[str] = ()) -> str:
 
 
 def messages(
-    request: Request, picture_parts: Sequence[dict[str, Any]], special_tokens: Iterable[str] = ()
+    request: Request,
+    picture_parts: Sequence[dict[str, Any]],
+    special_tokens: Iterable[str] = (),
+    picture_first: bool = False,
 ) -> list[Any]:
-    """Return the request as chat messages: the system text, then pictures in order, then the prompt."""
+    """Return the request as chat messages: the system text, then pictures in order, then the prompt.
+
+    With `picture_first` the system text, where there are pictures, follows them in the same turn: all that is asked
+    about a picture then begins alike, and an engine that keeps prefixes computes it once.
+    """
     specials = tuple(special_tokens)
-    content = [*picture_parts, {"type": "text", "text": neutralise(request.prompt, specials)}]
+    system, prompt = (neutralise(text, specials) for text in (request.system, request.prompt))
+    if system and picture_first and picture_parts:
+        system, prompt = "", f"{system}\n\n{prompt}"
+    content = [*picture_parts, {"type": "text", "text": prompt}]
     turns: list[Any] = []
-    if request.system:
-        turns.append({"role": "system", "content": [{"type": "text", "text": neutralise(request.system, specials)}]})
+    if system:
+        turns.append({"role": "system", "content": [{"type": "text", "text": system}]})
     turns.append({"role": "user", "content": content})
     return turns
 

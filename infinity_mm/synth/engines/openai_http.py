@@ -199,7 +199,7 @@ class OpenAIChat:
         parts = [{"type": "image_url", "image_url": {"url": _data_url(picture)}} for picture in pictures]
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": common.messages(request, parts),
+            "messages": common.messages(request, parts, picture_first=self._rules.picture_first),
             "temperature": request.sampling.temperature,
             "top_p": request.sampling.top_p,
             "max_tokens": request.sampling.max_tokens,

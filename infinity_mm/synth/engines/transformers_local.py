@@ -170,7 +170,7 @@ class TransformersChat:
     def _encode(self, request: Request, pictures: list[Any]) -> Any:
         """Return the model's inputs for one request, on its device."""
         parts = [{"type": "image"} for _ in pictures]
-        chat = common.messages(request, parts, self._special_tokens)
+        chat = common.messages(request, parts, self._special_tokens, self._rules.picture_first)
         text = self._processor.apply_chat_template(
             chat, tokenize=False, add_generation_prompt=True, **self._rules.template
         )

@@ -194,7 +194,7 @@ class VllmChat:
             )
             if refusal is not None:
                 return refusal
-            chat = common.messages(request, parts, self._special_tokens)
+            chat = common.messages(request, parts, self._special_tokens, self._rules.picture_first)
             template = dict(self._rules.template) or None
             self._llm.enqueue_chat([chat], [_sampling(request)], use_tqdm=False, chat_template_kwargs=template)
         except common.PictureError as fault:

@@ -100,7 +100,14 @@ def _original(name: str, config: Mapping[str, Any], processor: Mapping[str, Any]
     )
 
 
-INTERNVL_HF = Family(name="InternVL (-hf)", names=r"internvl\d.*-hf", model_types=("internvl",), rule=_hf, videos=True)
+INTERNVL_HF = Family(
+    name="InternVL (-hf)",
+    names=r"internvl\d.*-hf",
+    model_types=("internvl",),
+    rule=_hf,
+    videos=True,
+    picture_first=True,
+)
 INTERNVL = Family(
     name="InternVL",
     names=r"internvl\d(?!.*-hf)",
@@ -108,4 +115,5 @@ INTERNVL = Family(
     rule=_original,
     remote_code=True,
     in_transformers=False,
+    picture_first=True,
 )

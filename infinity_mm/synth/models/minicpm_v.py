@@ -127,6 +127,7 @@ MINICPM_V = Family(
     remote_code=True,
     in_transformers=False,
     videos=True,
+    picture_first=True,
     template={"enable_thinking": False},
 )
 MINICPM_V_4_6 = Family(
@@ -135,5 +136,6 @@ MINICPM_V_4_6 = Family(
     model_types=("minicpmv4_6", "minicpmv4_7"),
     rule=_merged,
     videos=True,
+    picture_first=True,
     template={"enable_thinking": False},
 )

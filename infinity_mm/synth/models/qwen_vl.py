@@ -92,10 +92,22 @@ def _qwen3(name: str, config: Mapping[str, Any], processor: Mapping[str, Any]) -
     return _rule(QwenRule(factor=32, min_pixels=65_536, max_pixels=16_777_216), processor)
 
 
-QWEN2_VL = Family(name="Qwen2-VL", names=r"qwen2[-_]?vl", model_types=("qwen2_vl",), rule=_qwen2, videos=True)
+QWEN2_VL = Family(
+    name="Qwen2-VL", names=r"qwen2[-_]?vl", model_types=("qwen2_vl",), rule=_qwen2, videos=True, picture_first=True
+)
 QWEN2_5_VL = Family(
-    name="Qwen2.5-VL", names=r"qwen2[._]5[-_]?vl", model_types=("qwen2_5_vl",), rule=_qwen2, videos=True
+    name="Qwen2.5-VL",
+    names=r"qwen2[._]5[-_]?vl",
+    model_types=("qwen2_5_vl",),
+    rule=_qwen2,
+    videos=True,
+    picture_first=True,
 )
 QWEN3_VL = Family(
-    name="Qwen3-VL", names=r"qwen3[-_]?vl", model_types=("qwen3_vl", "qwen3_vl_moe"), rule=_qwen3, videos=True
+    name="Qwen3-VL",
+    names=r"qwen3[-_]?vl",
+    model_types=("qwen3_vl", "qwen3_vl_moe"),
+    rule=_qwen3,
+    videos=True,
+    picture_first=True,
 )

@@ -30,6 +30,8 @@ class ModelRules:
     processor: Mapping[str, Any]
     #: Arguments of its chat template.
     template: Mapping[str, Any]
+    #: Whether its pictures stand before all instructions.
+    picture_first: bool = False
 
     def picture_tokens(self, width: int, height: int) -> int:
         """Return the prompt tokens of a picture of this size in pixels; 0 where no rule is known."""
@@ -58,7 +60,7 @@ def model_rules(spec: ModelSpec, folder: Path | None = None) -> ModelRules:
     config, processor = ({}, {}) if folder is None else _read_configurations(folder)
     family = family_of_type(spec.family) or family_of_type(config.get("model_type")) or family_of_name(spec.name)
     if family is None:
-        return ModelRules(None, None, dict(spec.processor), dict(spec.chat_template))
+        return ModelRules(None, None, dict(spec.processor), dict(spec.chat_template), bool(spec.picture_first))
     own = family.rule(spec.name.lower(), config, processor)
     rule = own.within(min(picture_budget(spec), own.most(spec.max_image_side)))
     if rule is None:
@@ -67,7 +69,9 @@ def model_rules(spec: ModelSpec, folder: Path | None = None) -> ModelRules:
             "max_image_tokens, or max_model_len, of which pictures get a half unless the recipe says otherwise"
         )
     settings = {} if rule == own else rule.arguments()
-    return ModelRules(family, rule, settings | dict(spec.processor), {**family.template, **spec.chat_template})
+    first = family.picture_first if spec.picture_first is None else spec.picture_first
+    template = {**family.template, **spec.chat_template}
+    return ModelRules(family, rule, settings | dict(spec.processor), template, first)
 
 
 def picture_budget(spec: ModelSpec) -> int:

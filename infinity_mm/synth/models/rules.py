@@ -68,6 +68,8 @@ class Family:
     videos: bool = False
     #: Of the chat template; no thinking aloud, for a constrained answer has no place for it.
     template: Mapping[str, Any] = field(default_factory=dict)
+    #: True where the picture stands before all instructions, see `infinity_mm.synth.engines.common.messages`.
+    picture_first: bool = False
     #: Tokens of prompt plus answer, and pixels of the longer side, where the recipe says nothing.
     max_model_len: int = 8192
     max_image_side: int = 1024

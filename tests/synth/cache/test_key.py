@@ -76,7 +76,9 @@ def test_models_are_named_by_content_commit_or_address(tmp_path: Any) -> None:
     one, same, other = folder("a", "{}"), folder("b", "{}"), folder("c", "{ }")
     assert model_identity(one) == model_identity(same) != model_identity(other)
     assert model_identity(one) != model_identity(one.model_copy(update={"max_image_side": 336}))
-    assert model_identity(one) == model_identity(one.model_copy(update={"gpus": 2, "max_model_len": 4096}))
+    assert model_identity(one) != model_identity(one.model_copy(update={"picture_first": True}))
+    means = {"gpus": 2, "cpus": 4, "replicas": 3, "requests_per_minute": 9, "max_model_len": 4096}
+    assert model_identity(one) == model_identity(one.model_copy(update=means))
     (tmp_path / "a" / "config.json").write_text('{"model_type": "internvl"}')
     assert 'processor={"max_patches":1}' in model_identity(one.model_copy(update={"max_image_tokens": 600}))
     served = ModelSpec(name="owner/m", engine="openai", base_url="http://h/v1")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from infinity_mm.synth.chat import Request
+from infinity_mm.synth.chat import ModelSpec, Request
 from infinity_mm.synth.engines import common
 from infinity_mm.synth.models.families import FAMILIES
+from infinity_mm.synth.models.resolving import model_rules
 
 REQUEST = Request(key="a", system="Look closely.", prompt="What is <image> here?", images=(b"1", b"2"))
 
@@ -23,6 +24,31 @@ def test_a_system_turn_and_a_user_turn_with_its_pictures_first(family):
     assert (system["role"], user["role"]) == ("system", "user")
     assert [part["type"] for part in user["content"]] == ["image", "image", "text"]
     assert set(family.template) <= {"enable_thinking"}
+
+
+def test_with_the_picture_first_the_instructions_follow_it_and_nothing_is_lost():
+    (user,) = common.messages(REQUEST, [{"type": "image"}] * 2, picture_first=True)
+    assert [part["type"] for part in user["content"]] == ["image", "image", "text"]
+    assert user["content"][-1]["text"] == "Look closely.\n\nWhat is <\u2060image> here?"
+    blind = REQUEST.model_copy(update={"images": ()})
+    assert common.messages(blind, [], picture_first=True) == common.messages(blind, [])
+
+
+@pytest.mark.parametrize(
+    ("model", "first"),
+    [
+        ({"name": "embedded"}, False),
+        ({"name": "Qwen/Qwen2.5-VL-7B-Instruct"}, True),
+        ({"name": "OpenGVLab/InternVL3-8B-hf"}, True),
+        ({"name": "openbmb/MiniCPM-V-4.6"}, True),
+        ({"name": "HuggingFaceTB/SmolVLM2-2.2B-Instruct"}, False),
+        ({"name": "somebody/else"}, False),
+        ({"name": "somebody/else", "picture_first": True}, True),
+        ({"name": "Qwen/Qwen3-VL-8B-Instruct", "picture_first": False}, False),
+    ],
+)
+def test_the_family_or_the_recipe_says_what_comes_first(model, first):
+    assert model_rules(ModelSpec.model_validate(model)).picture_first is first
 
 
 def render(template, messages, **arguments):
