@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import functools
 import io
 import json
 import os
@@ -63,8 +62,13 @@ def row_of(request: Request) -> dict[str, Any]:
 
 def preparing(model: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return the function that makes a row what the engine's stage takes."""
+    loaded: list[Any] = []
 
     def prepare(row: dict[str, Any]) -> dict[str, Any]:
+        from transformers import AutoTokenizer
+
+        if not loaded:  # once in each worker
+            loaded.append(AutoTokenizer.from_pretrained(model))
         whole = json.loads(row["request"])
         pictures = []
         for part in (part for turn in whole["messages"] for part in turn["content"]):
@@ -73,18 +77,11 @@ def preparing(model: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         sampling = whole["sampling"]
         if whole["constraint"]:
             sampling["structured_outputs"] = whole["constraint"]
-        prompt = _tokenizer(model).apply_chat_template(whole["messages"], tokenize=False, add_generation_prompt=True)
+        prompt = loaded[0].apply_chat_template(whole["messages"], tokenize=False, add_generation_prompt=True)
         shown = {"multimodal_data": {"image": pictures}} if pictures else {}
         return {"key": row["key"], "prompt": prompt, "sampling_params": sampling} | shown
 
     return prepare
-
-
-@functools.cache
-def _tokenizer(model: str) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(model)
 
 
 def answer(folder: Path, count: int) -> dict[str, float]:
@@ -97,6 +94,7 @@ def answer(folder: Path, count: int) -> dict[str, float]:
     began = time.monotonic()
     cpu_of_tree()
     ray.init(
+        address="local",
         num_cpus=CPUS,
         include_dashboard=False,
         log_to_driver=False,
