@@ -45,7 +45,8 @@ from infinity_mm.engine import Engine, Resources
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parts import Part
-from infinity_mm.pipeline.synthesis import AT_ONCE, SynthWorker, WorkerSpec
+from infinity_mm.pipeline.synthesis import AT_ONCE, SynthWorker
+from infinity_mm.pipeline.workers import WorkerSpec
 from infinity_mm.schema import RECORDS
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.key import model_identity

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import xxhash
-from pydantic import model_validator
 
 from infinity_mm.errors import RecipeError
-from infinity_mm.frozen import Frozen
+from infinity_mm.frozen import NamedFile
 from infinity_mm.fs import Location
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -24,18 +22,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 3
 
 
-class TakedownFile(Frozen):
-    """One list of a recipe; written there as its path alone."""
+class TakedownFile(NamedFile):
+    """One list of a recipe, written there as its path alone.
 
-    #: Text, UTF-8, one entry per line; blank lines and those that begin with # mean nothing.
-    file: str
+    Text, UTF-8, one entry per line; blank lines and those that begin with # mean nothing.
+    """
+
     #: Of the entries; filled in when the recipe is loaded, so that a changed list is another recipe.
     digest: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, value: Any) -> Any:
-        return {"file": value} if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-from tests.running import SMALL
+from tests.running import SMALL, two_cpus
 
 # A test must fail where it would reach for the network, not hang there.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -41,11 +41,8 @@ def samples() -> Path:
 @pytest.fixture(scope="session")
 def ray_node() -> Iterator[str]:
     """The address of a Ray node for all tests that need one of no particular kind: each would wait seconds for its own."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-    yield cluster.address
-    cluster.shutdown()
+    with two_cpus() as address:
+        yield address
 
 
 @pytest.fixture

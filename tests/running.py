@@ -1,8 +1,10 @@
-"""Running the command line in tests, and fingerprints of what it wrote."""
+"""Running the command line in tests, a Ray node for it, and fingerprints of what it wrote."""
 
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 #: Sources of the demo that small recipes use.
@@ -27,3 +29,13 @@ def command(*arguments: object) -> list[str]:
 def infinity_mm(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run `infinity-mm` in a process of its own."""
     return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def two_cpus() -> Iterator[str]:
+    """Yield the address of a Ray node that several runs can share; its workers have this process's environment."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()

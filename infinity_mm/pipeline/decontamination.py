@@ -218,7 +218,7 @@ def _match_task(
     params = index.params.matching()
     matters = params.model_dump(mode="json", exclude={"require"})
     made_by = [STAGE, VERSION, INDEX_VERSION, index.digest, computing("ftfy")]
-    made_of = [part.fingerprint, screen, *(list(place) for place in parents)]
+    made_of = [part.fingerprint, screen, *parents]
     name = part_name(part.number, fingerprint(made_by, matters, made_of))
     return MatchTask(
         work=context.store.work.uri,

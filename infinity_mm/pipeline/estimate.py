@@ -22,12 +22,12 @@ from infinity_mm.pipeline.run import RunOptions, curate, open_run
 from infinity_mm.pipeline.synthesis import (
     PilotWorker,
     Subset,
-    WorkerSpec,
     cache_of,
     generation_tasks,
     worker_spec,
 )
 from infinity_mm.pipeline.tagging import TAGGER, TagTask, TagWorker, identities, spec_of, with_tags
+from infinity_mm.pipeline.workers import WorkerSpec
 from infinity_mm.recipe import Recipe
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import PLACE, place_of
@@ -91,7 +91,7 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         placing = place(context.engine, *models_of(spec.params))
         named = identities(params.taggers)
         drawn = [with_tags(task, named) for task in generation_tasks(context, fates, params, subset)]
-        tasks = unfinished(context.store, known_offers(context, drawn, params, spec.of_writer))
+        tasks = unfinished(context.store, known_offers(context, drawn, params, spec))
         places = [place for task in tasks for place in task.places]
         new, known = _by_cache(context, params, places)
         total: Counter[str] = Counter()  # of floats

@@ -131,9 +131,9 @@ def write_part(store: Store, task: SynthTask, found: Sequence[Outcome], seconds:
     store.write(task.attempts, pa.Table.from_pylist(lines, schema=ATTEMPTS))
 
 
-def to_json(tree: dict[str, Any]) -> str:
-    """Return a tree of counts as JSON with sorted keys."""
-    return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()
+def to_json(value: Any) -> str:
+    """Return what a column holds as JSON, its keys sorted."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _attempt(one: Outcome) -> dict[str, Any]:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from infinity_mm.fingerprint import Json, fingerprint
+from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
-from infinity_mm.pipeline.generated import SynthTask
+from infinity_mm.pipeline.generated import SynthTask, to_json
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass, unfinished
 from infinity_mm.pipeline.placing import place
 from infinity_mm.pipeline.tagging import read_tags
-from infinity_mm.pipeline.writing import Writer, WriteSpec
+from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.writing import Writer
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.offers import offers
 from infinity_mm.synth.params import OfferParams, SynthParams
@@ -76,7 +76,7 @@ class OfferTask:
 class TagWorker:
     """Holds the generating model; lives in an actor."""
 
-    def __init__(self, spec: WriteSpec) -> None:
+    def __init__(self, spec: WorkerSpec) -> None:
         self._writer = Writer(spec)
 
     def __call__(self, task: TagTask) -> None:
@@ -85,23 +85,25 @@ class TagWorker:
         with self._writer.recording({}) as recording:
             parents, given = read_parents(store, task.places), read_tags(store, task.seen)
             tagged = tag(recording, parents, params, self._writer.seed, given)
-        rows = [{"parent": name, "tags": _to_json([asdict(one) for one in tags])} for name, tags in tagged.items()]
+        rows = [{"parent": name, "tags": to_json([asdict(one) for one in tags])} for name, tags in tagged.items()]
         store.write(task.tags, pa.Table.from_pylist(rows, schema=TAGS))
         self._writer.write_down(store, task.calls, recording)
 
 
-def plan_offers(context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WriteSpec) -> list[SynthTask]:
+def plan_offers(context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WorkerSpec) -> list[SynthTask]:
     """Return the tasks with what their attempts are offered; unchanged where the recipe limits no type."""
     tagging, offering = _tasks(context, tasks, params, spec)
     if offering is None:
         return list(tasks)
-    placing = place(context.engine, SynthParams.model_validate_json(spec.params_json).model)
+    placing = place(context.engine, spec.params.model)
     run_actor_pass(context, "synth-tag", TagWorker, spec, tagging, placing, folders=(_TAGS, _CALLS))
     run_pass(context, "synth-offers", settle_offers, [offering], folders=(_OFFERS,))
     return _offered(context.store, tasks, tagging, offering)
 
 
-def known_offers(context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WriteSpec) -> list[SynthTask]:
+def known_offers(
+    context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WorkerSpec
+) -> list[SynthTask]:
     """Return the tasks with their offers where an earlier run has settled just these, else unchanged; runs nothing."""
     tagging, offering = _tasks(context, tasks, params, spec)
     if offering is None or unfinished(context.store, [offering]):
@@ -122,14 +124,14 @@ def settle_offers(task: OfferTask) -> None:
         attempts.append(found)
     settled = offers({key: tags for found in attempts for key, tags in found.items()}, params, task.seed)
     rows = [
-        {"tags": path, "offers": _to_json({key: settled[key] for key in found})}
+        {"tags": path, "offers": to_json({key: settled[key] for key in found})}
         for path, found in zip(task.tags, attempts, strict=True)
     ]
     store.write(task.output, pa.Table.from_pylist(rows, schema=OFFERS))
 
 
 def _tasks(
-    context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WriteSpec
+    context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WorkerSpec
 ) -> tuple[list[TagTask], OfferTask | None]:
     """Return what has to be done before the given tasks; nothing where the recipe limits no type."""
     if not params.offer.limited or not tasks:
@@ -137,8 +139,7 @@ def _tasks(
     tagged_by = identity(params.model_copy(update={"offer": OfferParams(), "per_image": 1}))
     tagging = []
     for number, task in enumerate(tasks):
-        places: Json = [list(place) for place in task.places]
-        name = fingerprint(["synth_tag", VERSION, spec.seed], tagged_by, spec.writer, places, *task.seen)
+        name = fingerprint(["synth_tag", VERSION, spec.seed], tagged_by, spec.writer, task.places, *task.seen)
         calls = f"{_CALLS}/{name}.json"
         tagging.append(TagTask(task.work, task.places, f"{_TAGS}/{part_name(number, name)}", calls, task.seen))
     paths = tuple(task.tags for task in tagging)
@@ -158,7 +159,3 @@ def _offered(
         attempts = part.attributes("synth", name)
         found.append(replace(task, part=part, attempts=attempts, tagged=before.calls, offers=offer))
     return found
-
-
-def _to_json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

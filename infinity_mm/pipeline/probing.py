@@ -14,9 +14,9 @@ from infinity_mm.keyed import keyed_u64
 from infinity_mm.pipeline.parents import Places, read_judged, read_parents
 from infinity_mm.pipeline.passes import Context, run_actor_pass
 from infinity_mm.pipeline.placing import place
+from infinity_mm.pipeline.workers import WorkerSpec
 from infinity_mm.store import Store
-from infinity_mm.synth.cache.chat import Memory, RememberingChat
-from infinity_mm.synth.cache.files import GenerationFiles
+from infinity_mm.synth.cache.chat import RememberingChat
 from infinity_mm.synth.engines.select import lasting_chat
 from infinity_mm.synth.judge_quality import JudgeReport, MissedProbe, rates_of, warnings_of
 from infinity_mm.synth.params import SynthParams
@@ -46,29 +46,15 @@ class ProbeTask:
         return (self.output,)
 
 
-@dataclass(frozen=True)
-class ProbeSpec:
-    """What an actor needs to build the judge."""
-
-    #: With engines settled.
-    params_json: str
-    seed: int
-    #: URI of the generation cache; None keeps none.
-    cache: str | None
-    #: `infinity_mm.synth.cache.key.model_identity` of writer and judge.
-    writer: str
-    judge: str
-
-
 class ProbeWorker:
     """Holds the judge, built when it is first asked; lives in an actor."""
 
-    def __init__(self, spec: ProbeSpec) -> None:
-        self._params = SynthParams.model_validate_json(spec.params_json)
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._params = spec.params
         self._seed = spec.seed
-        self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
+        self._memory = spec.memory()
         model = self._params.judge or self._params.model
-        self._judge = RememberingChat(lasting_chat(model), self._memory, spec.judge)
+        self._judge = RememberingChat(lasting_chat(model), self._memory, spec.judged_by)
 
     def __call__(self, task: ProbeTask) -> None:
         """Measure the judge on the rows of the task's partitions; what it said is kept whatever happens."""
@@ -85,19 +71,19 @@ class ProbeWorker:
         store.at(task.output).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
-def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: ProbeSpec) -> JudgeReport | None:
+def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: WorkerSpec) -> JudgeReport | None:
     """Measure the judge; None where the recipe asks for no measurement.
 
     `parts` are the partitions of the synthesis. Raises `StageError` where the judge cannot be told from chance and the
     recipe says to stop.
     """
-    params = SynthParams.model_validate_json(spec.params_json)
+    params = spec.params
     probe = params.judge_probe
     tasks: list[ProbeTask] = []
     if probe.rows and parts:
         wanted = max(_PARTS, probe.rows // 4)
         drawn = sorted(parts, key=lambda part: (keyed_u64(spec.seed, "synth.probe.part", part[0]), part[0]))[:wanted]
-        name = fingerprint(["judge_probe", VERSION, spec.seed, probe.rows], spec.judge, [part[0] for part in drawn])
+        name = fingerprint(["judge_probe", VERSION, spec.seed, probe.rows], spec.judged_by, [part[0] for part in drawn])
         tasks.append(ProbeTask(context.store.work.uri, tuple(drawn), f"{_FOLDER}/{name}.json"))
     placing = place(context.engine, params.judge or params.model)
     run_actor_pass(context, "judge-probe", ProbeWorker, spec, tasks, placing, folders=(_FOLDER,))
@@ -114,19 +100,19 @@ def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: Pro
     return report
 
 
-def _report(store: Store, task: ProbeTask, params: SynthParams, spec: ProbeSpec) -> JudgeReport:
+def _report(store: Store, task: ProbeTask, params: SynthParams, spec: WorkerSpec) -> JudgeReport:
     document = orjson.loads(store.at(task.output).read_bytes())
     cost = document["cost"]
     scored = [Scored(**row) for row in document["scored"]]
     rates = rates_of(scored, params.min_score)
-    chance, warnings = warnings_of(rates, spec.judge == spec.writer)
+    chance, warnings = warnings_of(rates, spec.judged_by == spec.writer)
     missed = [
         one for one in scored if one.kind != AS_WRITTEN and one.score is not None and one.score >= params.min_score
     ]
     return JudgeReport(
         model=(params.judge or params.model).name,
-        identity=spec.judge,
-        self_judged=spec.judge == spec.writer,
+        identity=spec.judged_by,
+        self_judged=spec.judged_by == spec.writer,
         min_score=params.min_score,
         rows=sum(one.kind == AS_WRITTEN for one in scored),
         altered=sum(one.kind != AS_WRITTEN for one in scored),

@@ -21,13 +21,13 @@ from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
 from infinity_mm.pipeline.placing import Placing, place, placed
-from infinity_mm.pipeline.probing import ProbeSpec, run_probing
+from infinity_mm.pipeline.probing import run_probing
 from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.tagging import identities, read_tags, role_names, run_tagging, tagger_reports
-from infinity_mm.pipeline.writing import WriteSpec, apart, read_calls, read_offers, write_first
+from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.writing import apart, read_calls, read_offers, write_first
 from infinity_mm.store import Store, part_name
-from infinity_mm.synth.cache.chat import Memory, RememberingChat
-from infinity_mm.synth.cache.files import GenerationFiles
+from infinity_mm.synth.cache.chat import RememberingChat
 from infinity_mm.synth.cache.key import model_identity
 from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import Chat, ModelSpec
@@ -90,32 +90,6 @@ class Subset:
     known_pictures: bool = False
 
 
-@dataclass(frozen=True)
-class WorkerSpec:
-    """What an actor needs to build its engines."""
-
-    params_json: str
-    seed: int
-    #: URI of the generation cache; None keeps none.
-    cache: str | None
-    #: `model_identity` of writer and judge.
-    writer: str
-    judge: str | None
-    only: tuple[str, ...] | None
-    #: The same of the model that compares answers; None where the writer does.
-    comparer: str | None = None
-
-    @property
-    def params(self) -> SynthParams:
-        """The recipe's `synth`, its models placed."""
-        return SynthParams.model_validate_json(self.params_json)
-
-    @property
-    def of_writer(self) -> WriteSpec:
-        """What an actor of the writer alone needs."""
-        return WriteSpec(self.params_json, self.seed, self.cache, self.writer, self.only, self.comparer)
-
-
 class SynthWorker:
     """Holds the generating model and the judge; lives in an actor. Neither is loaded before it is asked.
 
@@ -139,10 +113,10 @@ class SynthWorker:
         """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
         store, spec = Store(Location(task.work)), self._spec
         parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
-        memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
+        memory = spec.memory()
         engines = [SharedChat(turns) for turns in (self._writer, self._judge) if turns is not None]
         writer = RememberingChat(engines[0], memory, spec.writer)
-        judge = RememberingChat(engines[-1], memory, spec.judge or spec.writer)
+        judge = RememberingChat(engines[-1], memory, spec.judged_by)
         only = None if spec.only is None else frozenset(spec.only)
         calls, earlier = read_calls(store, task.written or task.tagged)
         offers = read_offers(task.offers)
@@ -218,9 +192,9 @@ def run_synthesis(
     _warn_of_comparer(context, params)
     ready = spec.params
     placing = place(context.engine, *models_of(ready))
-    tasks = plan_offers(context, tasks, params, spec.of_writer)
+    tasks = plan_offers(context, tasks, params, spec)
     if apart(ready):
-        tasks = write_first(context, tasks, spec.of_writer)
+        tasks = write_first(context, tasks, spec)
     run_actor_pass(context, "synth", SynthWorker, spec, tasks, placing, folders=_FOLDERS, threads=AT_ONCE)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
@@ -229,8 +203,7 @@ def run_synthesis(
     made = run_settling(context, made, losses, params)
     report = read_report(context.store, tasks, _settings(params, spec, placing, named))
     probed = [(task.attempts, task.places) for task in tasks]
-    judges = (spec.writer, spec.judge or spec.writer)
-    judge = run_probing(context, probed, ProbeSpec(spec.params_json, spec.seed, spec.cache, *judges))
+    judge = run_probing(context, probed, spec)
     beside = {
         "judge": judge,
         "losses": loss_groups(context.store, tasks, losses),
@@ -259,7 +232,7 @@ def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParam
     for number, first in enumerate(range(0, len(drawn), params.partition_images)):
         members = drawn[first : first + params.partition_images]
         places = tuple((row["path"], row["row"]) for row in members)
-        name = fingerprint(["synth", VERSION, context.recipe.seed], *made_of, [list(place) for place in places])
+        name = fingerprint(["synth", VERSION, context.recipe.seed], *made_of, places)
         part = Part(SYNTHETIC, number, name)
         tasks.append(SynthTask(context.store.work.uri, part, part.attributes("synth", name), places))
     return tasks
@@ -303,10 +276,10 @@ def _settings(params: SynthParams, spec: WorkerSpec, placing: Placing, taggers: 
         "engine_version": "",
         "model": params.model.name,
         "revision": "",
-        "self_judged": spec.judge in (None, spec.writer),
+        "self_judged": spec.judged_by == spec.writer,
         "random_weights": params.model.name == RANDOM or (params.model.name == EMBEDDED and not is_trained()),
         "prompts": {step: (prompt.file, prompt.sha256) for step, prompt in used_prompts(params).items()},
-        "models": {"writer": spec.writer, "judge": spec.judge or spec.writer}
+        "models": {"writer": spec.writer, "judge": spec.judged_by}
         | ({} if spec.comparer is None else {"comparer": spec.comparer})
         | role_names(taggers),
         "only": spec.only,

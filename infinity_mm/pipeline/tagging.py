@@ -116,8 +116,9 @@ def role_names(named: Mapping[str, str]) -> dict[str, str]:
 
 def with_tags(task: SynthTask, named: Mapping[str, str]) -> SynthTask:
     """Return the task with the paths of what its taggers say; given are their identities by name."""
-    places = [list(place) for place in task.places]
-    paths = (task.part.attributes(_stage(name), fingerprint(["tags"], told, places)) for name, told in named.items())
+    paths = (
+        task.part.attributes(_stage(name), fingerprint(["tags"], told, task.places)) for name, told in named.items()
+    )
     return replace(task, seen=tuple(paths))
 
 

@@ -17,9 +17,9 @@ from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.passes import Context, run_actor_pass, unfinished
 from infinity_mm.pipeline.placing import place
 from infinity_mm.pipeline.tagging import read_tags
+from infinity_mm.pipeline.workers import WorkerSpec
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.chat import Memory, RememberingChat
-from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.calls import Call
 from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
 from infinity_mm.synth.params import SynthParams
@@ -47,26 +47,13 @@ class WriteTask:
         return (self.output,)
 
 
-@dataclass(frozen=True)
-class WriteSpec:
-    """What an actor needs to build the writer; see `infinity_mm.pipeline.synthesis.WorkerSpec`."""
-
-    params_json: str
-    seed: int
-    cache: str | None
-    writer: str
-    only: tuple[str, ...] | None
-    #: `infinity_mm.synth.cache.key.model_identity` of the model that compares answers; None where the writer does.
-    comparer: str | None = None
-
-
 class Writer:
     """The writing model with its memory, and the model that compares answers, if any."""
 
-    def __init__(self, spec: WriteSpec) -> None:
-        self.params = SynthParams.model_validate_json(spec.params_json)
+    def __init__(self, spec: WorkerSpec) -> None:
+        self.params = spec.params
         self.seed = spec.seed
-        self._memory = Memory(None if spec.cache is None else GenerationFiles(Location(spec.cache)))
+        self._memory = spec.memory()
         self._engine = lasting_chat(self.params.model)
         self._chat = RememberingChat(self._engine, self._memory, spec.writer)
         self.comparer = remembering_comparer(self.params, self._memory, spec.comparer)
@@ -89,7 +76,7 @@ class Writer:
 class WriteWorker:
     """Holds the generating model; lives in an actor."""
 
-    def __init__(self, spec: WriteSpec) -> None:
+    def __init__(self, spec: WorkerSpec) -> None:
         self._writer = Writer(spec)
         self._only = None if spec.only is None else frozenset(spec.only)
 
@@ -131,7 +118,7 @@ def apart(params: SynthParams) -> bool:
     return params.judge is not None and any(spec and resolve_engine(spec) != "openai" for spec in models)
 
 
-def write_first(context: Context, tasks: Sequence[SynthTask], spec: WriteSpec) -> list[SynthTask]:
+def write_first(context: Context, tasks: Sequence[SynthTask], spec: WorkerSpec) -> list[SynthTask]:
     """Run the writer for the partitions that are not finished; returns all tasks with the writer's part named."""
     named = [replace(task, written=f"{_FOLDER}/{task.part.fingerprint}.json") for task in tasks]
     todo = [
@@ -139,6 +126,6 @@ def write_first(context: Context, tasks: Sequence[SynthTask], spec: WriteSpec) -
         for task in unfinished(context.store, named)
         if task.written
     ]
-    placing = place(context.engine, SynthParams.model_validate_json(spec.params_json).model)
+    placing = place(context.engine, spec.params.model)
     run_actor_pass(context, "synth-write", WriteWorker, spec, todo, placing, folders=(_FOLDER,))
     return named

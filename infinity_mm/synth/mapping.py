@@ -17,14 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log, sqrt
-from typing import Any
 
 import yaml
-from pydantic import model_validator
 
 from infinity_mm.errors import RecipeError
 from infinity_mm.fingerprint import canonical
-from infinity_mm.frozen import Frozen
+from infinity_mm.frozen import TextFile
 from infinity_mm.synth.rows import Tag
 from infinity_mm.synth.seeds import Seed
 from infinity_mm.synth.taxonomy import Leaf, Taxonomy
@@ -71,17 +69,8 @@ class TagMapping:
         return 0.0
 
 
-class MappingFile(Frozen):
+class MappingFile(TextFile):
     """A mapping file; written in a recipe as its path alone."""
-
-    file: str
-    #: The content; filled in when the recipe is loaded, so that every worker has it.
-    text: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, value: Any) -> Any:
-        return {"file": value} if isinstance(value, str) else value
 
     def parse(self) -> TagMapping:
         """Return the mapping; raises `RecipeError` for a file that is none."""

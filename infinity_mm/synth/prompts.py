@@ -16,12 +16,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from string import Template
-from typing import Any
-
-from pydantic import model_validator
 
 from infinity_mm.errors import RecipeError, StageError
-from infinity_mm.frozen import Frozen
+from infinity_mm.frozen import TextFile
 from infinity_mm.fs import Location
 
 _HEADER = re.compile(r"^\[([a-z0-9_.]+)\]$", re.MULTILINE)
@@ -65,18 +62,8 @@ class Prompt:
         return f"{self.name}.v{self.version}"
 
 
-class PromptFile(Frozen):
-    """A prompt of the user's own in place of the package's; written in a recipe as its path alone."""
-
-    #: Named ``<name>.v<version>.txt``.
-    file: str
-    #: The content; filled in when the recipe is loaded, so that every worker has it and the manifest shows it.
-    text: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, value: Any) -> Any:
-        return {"file": value} if isinstance(value, str) else value
+class PromptFile(TextFile):
+    """A prompt of the user's own in place of the package's, in ``<name>.v<version>.txt``; written as its path alone."""
 
     def parse(self) -> Prompt:
         """Return the prompt; raises `StageError` for a file that is none."""

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from infinity_mm.errors import RecipeError
-from infinity_mm.frozen import Frozen
+from infinity_mm.frozen import Frozen, TextFile
 from infinity_mm.synth.rows import FORMATS, LETTERS, Format
 from infinity_mm.synth.taxonomy import Leaf, Taxonomy
 
@@ -72,17 +72,8 @@ class Seed:
         return bool(self.row.question and self.row.answer and self.row.format in FORMATS)
 
 
-class SeedFile(Frozen):
+class SeedFile(TextFile):
     """A file of seed rows; written in a recipe as its path alone."""
-
-    file: str
-    #: The content; filled in when the recipe is loaded, so that every worker has it.
-    text: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, value: Any) -> Any:
-        return {"file": value} if isinstance(value, str) else value
 
     @property
     def sha256(self) -> str:

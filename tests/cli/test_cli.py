@@ -215,46 +215,46 @@ def test_a_folder_that_is_no_run(capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_folder_from_run_to_validate(write_recipe, tmp_path):
+def test_one_folder_from_run_to_validate(capsys, write_recipe, tmp_path):
     recipe, work = write_recipe(), tmp_path / "work"
     done = infinity_mm("run", recipe, "--work", work, "--json")
     assert done.returncode == 0, done.stderr
     books = json.loads(done.stdout)["books"]
     assert books["docdownstream"]["rows"] == 60
     assert "ingest" in done.stderr
-    assert json.loads(infinity_mm("status", work, "--json").stdout)["state"] == "finished"
-    assert infinity_mm("validate", work).returncode == 0
+    assert json.loads(run(capsys, "status", work, "--json")[1])["state"] == "finished"
+    assert run(capsys, "validate", work)[0] == 0
     (work / "exports/wds/shard-000001.tar").unlink()
-    broken = infinity_mm("validate", work)
-    assert (broken.returncode, "is named by the index and absent" in broken.stdout) == (1, True)
-    again = infinity_mm("export", recipe, "--work", work)
-    assert again.returncode == 0, again.stderr
-    assert infinity_mm("validate", work).returncode == 0
+    status, out, _ = run(capsys, "validate", work)
+    assert (status, "is named by the index and absent" in out) == (1, True)
+    status, _, err = run(capsys, "export", recipe, "--work", work)
+    assert status == 0, err
+    assert run(capsys, "validate", work)[0] == 0
 
 
 @pytest.mark.slow
-def test_ingest_of_two_sources_into_one_folder(samples, tmp_path):
+def test_ingest_of_two_sources_into_one_folder(capsys, samples, tmp_path):
     work = tmp_path / "work"
     for source, folder in (("gqa", "gqa"), ("vqav2", "vqav2"), ("gqa", "gqa")):
-        done = infinity_mm("ingest", source, "--root", samples / folder, "--work", work, "--json")
-        assert done.returncode == 0, done.stderr
+        status, _, err = run(capsys, "ingest", source, "--root", samples / folder, "--work", work, "--json")
+        assert status == 0, err
     assert len(list((work / "ledger").glob("part-*"))) == 3  # one file of gqa, two pairs of vqav2
-    assert infinity_mm("validate", work).returncode == 0
+    assert run(capsys, "validate", work)[0] == 0
     manifest = json.loads((work / "manifest.json").read_bytes())
     assert (manifest["command"], sorted(manifest["books"])) == ("ingest", ["gqa", "vqav2"])
     assert [use["name"] for use in manifest["recipe"]["sources"]] == sorted(manifest["inputs"]) == ["gqa", "vqav2"]
     (tmp_path / "empty").mkdir()
-    nothing = infinity_mm("ingest", "gqa", "--root", tmp_path / "empty", "--work", work)
-    assert (nothing.returncode, "expected one of" in nothing.stderr) == (2, True)
+    status, _, err = run(capsys, "ingest", "gqa", "--root", tmp_path / "empty", "--work", work)
+    assert (status, "expected one of" in err) == (2, True)
 
 
-def test_ingest_leaves_a_run_folder_as_it_is(write_recipe, demo_input, tmp_path):
+def test_ingest_leaves_a_run_folder_as_it_is(capsys, write_recipe, demo_input, tmp_path):
     work = tmp_path / "work"
-    assert infinity_mm("run", write_recipe(), "--work", work).returncode == 0
+    assert run(capsys, "run", write_recipe(), "--work", work)[0] == 0
     before = (work / "manifest.json").read_bytes()
     root = demo_input / "vqav2"
-    refused = infinity_mm("ingest", "vqav2", "--root", root if root.is_dir() else demo_input, "--work", work)
-    assert (refused.returncode, "is the run folder of the recipe" in refused.stderr) == (2, True)
+    status, _, err = run(capsys, "ingest", "vqav2", "--root", root if root.is_dir() else demo_input, "--work", work)
+    assert (status, "is the run folder of the recipe" in err) == (2, True)
     assert (work / "manifest.json").read_bytes() == before
 
 

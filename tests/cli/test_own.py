@@ -1,7 +1,6 @@
 """Own data on the command line and in recipes; the commands of README, "Your own data"."""
 
 import json
-import os
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +10,6 @@ import yaml
 
 from infinity_mm.sources.own.families import FAMILIES, NAMES
 from tests.cli.test_cli import run
-from tests.running import infinity_mm
 from tests.sources.own.making import lines, pictures
 
 README = Path(__file__).parents[2] / "README.md"
@@ -104,12 +102,12 @@ def test_a_wrong_recipe_is_told_by_file_and_key(capsys, data, tmp_path, keys, wo
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("shared_ray")
+def test_the_commands_of_the_readme(capsys, tmp_path, monkeypatch):
     section = README.read_text().partition("### Your own data\n")[2].partition("\n### ")[0]
     blocks = dict.fromkeys(("json", "yaml", "sh"), "")
     for kind, text in re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL):
         blocks[kind] += text
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(README.parent), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "my_set/images", "cat.png")
     (tmp_path / "my_set/train.jsonl").write_text(blocks["json"])
@@ -118,8 +116,8 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch):
     assert len(commands) == 3
     for program, *arguments in commands:
         assert program == ".venv/bin/infinity-mm"
-        done = infinity_mm(*arguments)
-        assert done.returncode == 0, done.stderr
+        status, _, err = run(capsys, *arguments)
+        assert status == 0, err
     for work in ("my_set", "mine"):
         book = json.loads((tmp_path / f"runs/{work}/manifest.json").read_text())["books"]["my_set"]
         assert (book["rows"], book["kept"]) == (1, 1)

@@ -65,7 +65,7 @@ def pairs(web, numbers):
     return [{"id": f"r{n}", "text": f"Picture {n}.", "url": at(web, f"/{n}.png")} for n in numbers]
 
 
-def do(recipe, work, *overrides, workers=2):
+def do(recipe, work, *overrides, workers=None):
     return run(load_recipe(recipe, overrides), Location.of(work), RunOptions(workers=workers, quiet=True))
 
 
@@ -206,7 +206,7 @@ def test_a_killed_download_goes_on_with_the_rest(web, write_rows, tmp_path):
     recipe = recipe_of(tmp_path, {"probe_pairs": write_rows("pairs", pairs(web, range(42)))})
     work = tmp_path / "work"
     started = subprocess.Popen(
-        command("run", recipe, "--work", work),
+        command("run", recipe, "--work", work, "--workers", 2),  # a node of its own, which dies with it
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -241,7 +241,7 @@ def test_the_command_line(web, write_rows, tmp_path):
     web.routes[HOST, "/5.png"] = reply(JPEG[:4] + b"no picture at all")
     root, work = write_rows("pairs", pairs(web, range(7))), tmp_path / "work"
     policy = [word for key, value in POLICY.items() for word in ("--policy", f"{key}={json.dumps(value)}")]
-    first = infinity_mm("download", "probe_pairs", "--root", root, "--work", work, "--workers", 1, *policy)
+    first = infinity_mm("download", "probe_pairs", "--root", root, "--work", work, *policy)
     assert first.returncode == 0, first.stderr
     assert "http_not_found" in first.stdout
     assert "URLs begun" in first.stderr
@@ -249,9 +249,7 @@ def test_the_command_line(web, write_rows, tmp_path):
     assert asked(web).total() == 7
     status = json.loads(infinity_mm("status", work, "--json").stdout)
     assert {line["name"]: line["done"] for line in status["passes"]}["fetch"] == 1
-    done = infinity_mm(
-        "ingest", "probe_pairs", "--root", root, "--work", work, "--no-download", "--workers", 1, "--json"
-    )
+    done = infinity_mm("ingest", "probe_pairs", "--root", root, "--work", work, "--no-download", "--json")
     assert done.returncode == 0, done.stderr
     manifest = json.loads(done.stdout)
     assert manifest["books"]["probe_pairs"]["kept"] == 5

@@ -7,11 +7,10 @@ from infinity_mm.pipeline.forecast import forecast
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 
-pytestmark = pytest.mark.usefixtures("shared_ray")
-
 OPTIONS = RunOptions(quiet=True)
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_a_pilot_counts_every_row_and_scales_what_it_kept(write_recipe, tmp_path):
     recipe = load_recipe(write_recipe(sources=("infinity_instruct",), limit=None))
     predicted = forecast(recipe, 20, OPTIONS)
@@ -23,11 +22,10 @@ def test_a_pilot_counts_every_row_and_scales_what_it_kept(write_recipe, tmp_path
     assert (predicted.tokens, predicted.engine_hours, predicted.gpu_hours) == (0, 0.0, 0.0)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_pilot_with_synthesis_predicts_tokens_and_the_hours_of_the_engine(write_recipe):
-    pytest.importorskip("torch", reason="no model engine is installed")
-    synth = {"images": 8, "per_image": 2, "min_score": 2, "model": {"name": "random", "engine": "transformers"}}
+@pytest.mark.usefixtures("no_ray")
+def test_a_pilot_with_synthesis_predicts_tokens_and_the_hours_of_the_engine(write_recipe, served):
+    pytest.importorskip("openai")
+    synth = {"images": 8, "per_image": 2, "min_score": 2, "model": served.spec()}
     path = write_recipe(sources=("llava_mix665k",), limit=None, synth=synth)
     few = forecast(load_recipe(path, ["synth.images=8"]), 40, OPTIONS)
     many = forecast(load_recipe(path, ["synth.images=8000"]), 40, OPTIONS)

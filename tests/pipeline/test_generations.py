@@ -2,10 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from functools import partial
 
 import pytest
-import yaml
 
 from infinity_mm.cli.main import main
 from infinity_mm.explain import explain
@@ -16,48 +15,20 @@ from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
 from infinity_mm.synth.prompts import load_prompt
 from infinity_mm.synth.taxonomy import Taxonomy
-from tests.inline import InlineEngine
-from tests.pipeline.served import Served
 from tests.running import digest_of
 
 pytest.importorskip("openai")
+pytestmark = pytest.mark.usefixtures("no_ray")
 
 QUIET = RunOptions(quiet=True)
 #: Exports are left to `run`.
 CURATED = ("records", "ledger", "quarantine")
 
 
-@pytest.fixture(autouse=True)
-def no_ray(monkeypatch):
-    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
-
-
 @pytest.fixture
-def served() -> Iterator[Served]:
-    server = Served()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def write(demo_input, tmp_path, served):
+def write(write_served):
     """Return a function that writes a small recipe whose model is `served`, and returns its path."""
-
-    def write(**synth):
-        tree = {
-            "name": "small",
-            "partition_rows": 100,
-            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 80}],
-            "dedup": {"mode": "off"},
-            "export": [{"name": "pq", "format": "parquet", "samples_per_shard": 500}],
-            "synth": {"images": 20, "per_image": 2, "model": served.spec(), "judge_probe": {"rows": 0}} | synth,
-        }
-        path = tmp_path / "small.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
-
-    return write
+    return partial(write_served, images=20, per_image=2)
 
 
 def forget(work):

@@ -1,10 +1,9 @@
 """Judge and writer as two models, checks, merged turns and the judge's measurement, in the main job."""
 
 import json
-from collections.abc import Iterator
+from functools import partial
 
 import pytest
-import yaml
 
 from infinity_mm.fs import Location
 from infinity_mm.pipeline import synthesis
@@ -12,49 +11,37 @@ from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
 from tests.embedder import build_embedder
-from tests.pipeline.served import Served
 from tests.running import digest_of
 
-pytestmark = pytest.mark.usefixtures("shared_ray")
 pytest.importorskip("openai")
 
 QUIET = RunOptions(quiet=True)
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    server = Served()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def write(demo_input, tmp_path, served):
+def write(write_served, served):
     """Return a function that writes a recipe with one source and a judge of its own, and returns its path."""
-
-    def write(**synth):
-        keys = {"images": 8, "per_image": 3, "merge_turns": True, "judge_probe": {"rows": 5}, "seeds": "package"}
-        keys |= {"model": served.spec(), "judge": served.spec(name="m", revision="judge")}
-        keys |= {"checks": {"relevance": "drop", "blind": "mark", "agreement": "mark"}, "min_score": 5}
-        tree = {
-            "name": "judged",
-            "partition_rows": 100,
-            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 40}],
-            "dedup": {"mode": "off"},
-            "export": [{"name": "pq", "format": "parquet", "samples_per_shard": 500}],
-            "synth": keys | synth,
-        }
-        path = tmp_path / "judged.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
-
-    return write
+    return partial(
+        write_served,
+        limit=40,
+        images=8,
+        per_image=3,
+        merge_turns=True,
+        judge=served.spec(name="m", revision="judge"),
+        checks={"relevance": "drop", "blind": "mark", "agreement": "mark"},
+        min_score=5,
+        judge_probe={"rows": 5},
+        seeds="package",
+    )
 
 
 @pytest.fixture(params=["plainly", "by meaning"])
 def checks(request, tmp_path):
-    """Checks of which the answers are compared as text and numbers, and besides by a model of its own."""
+    """Checks of which the answers are compared as text and numbers, and besides by a model of its own.
+
+    The former on a Ray node; the latter without, since each of its workers would import torch.
+    """
+    request.getfixturevalue("shared_ray" if request.param == "plainly" else "no_ray")
     found = {"relevance": "drop", "blind": "mark", "agreement": "mark"}
     if request.param == "by meaning":
         pytest.importorskip("transformers")

@@ -236,7 +236,7 @@ def test_only_image_mode_merges(sources, tmp_path):
 def test_killed_while_it_merges_the_same_command_gives_the_same_bytes(sources, done, tmp_path):
     work, path = tmp_path / "work", recipe(sources, tmp_path)
     for trigger in ("state/merge/facts", "state/merge/additions", "attributes/merge"):
-        kill_during(path, work, "driver", trigger)
+        kill_during(path, work, ("driver", trigger))
     assert infinity_mm("run", path, "--work", work).returncode == 0
     folders = ("records", "ledger", "exports", "attributes", "state/merge")
     assert digest_of(work, folders) == digest_of(done[0], folders)

@@ -1,10 +1,8 @@
 """Shares of instruction types over a whole run: a law of the pictures, not of how they are cut into partitions."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
-import yaml
 
 from infinity_mm.fs import Location
 from infinity_mm.pipeline import synthesis
@@ -12,47 +10,23 @@ from infinity_mm.pipeline.estimate import estimate
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
-from tests.inline import InlineEngine
-from tests.pipeline.served import Served
 from tests.running import digest_of
 
 pytest.importorskip("openai")
+pytestmark = pytest.mark.usefixtures("no_ray")
 
 QUIET = RunOptions(quiet=True)
 SHARE = 0.1
 
 
-@pytest.fixture(autouse=True)
-def no_ray(monkeypatch):
-    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
-
-
 @pytest.fixture
-def served() -> Iterator[Served]:
-    server = Served()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def make(demo_input, tmp_path, served):
+def make(write_served, tmp_path):
     """Return a function that runs a recipe with limited types in a folder of the given name."""
 
     def make(name, **synth):
-        keys = {"images": 20, "per_image": 2, "judge_probe": {"rows": 0}, "model": served.spec(), "candidates": 3}
-        keys |= {"offer": {"mapping": "package", "max_share": SHARE}, "types": ["OCR", "Image Emotion"]}
-        tree = {
-            "name": "shared",
-            "partition_rows": 100,
-            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 80}],
-            "dedup": {"mode": "off"},
-            "export": [{"name": "pq", "format": "parquet", "samples_per_shard": 500}],
-            "synth": keys | synth,
-        }
-        path = tmp_path / "shared.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return run(load_recipe(path), Location.of(tmp_path / name), QUIET)
+        keys = {"images": 20, "per_image": 2, "candidates": 3, "types": ["OCR", "Image Emotion"]}
+        keys |= {"offer": {"mapping": "package", "max_share": SHARE}}
+        return run(load_recipe(write_served(**(keys | synth))), Location.of(tmp_path / name), QUIET)
 
     return make
 
@@ -87,7 +61,7 @@ def test_partitions_change_nothing(make, served, tmp_path):
     assert first.synthesis.yields == second.synthesis.yields
     again = make("pieces", cache=False, partition_images=3)
     assert made_of(again) == {"synth-tag": (0, 7), "synth-offers": (0, 1), "synth": (0, 7)}
-    recipe = load_recipe(tmp_path / "shared.yaml")
+    recipe = load_recipe(tmp_path / "small.yaml")
     left = estimate(recipe, Location.of(tmp_path / "pieces"), QUIET, synthesis.Subset())
     assert (left.pictures, left.piloted) == (0, 0)
     left = estimate(recipe, Location.of(tmp_path / "elsewhere"), QUIET, synthesis.Subset())

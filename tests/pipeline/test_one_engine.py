@@ -3,7 +3,8 @@
 from infinity_mm.pipeline import synthesis
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
-from infinity_mm.pipeline.synthesis import SynthWorker, WorkerSpec
+from infinity_mm.pipeline.synthesis import SynthWorker
+from infinity_mm.pipeline.workers import WorkerSpec
 from infinity_mm.synth.params import SynthParams
 from tests.synth.conftest import ScriptedChat, parent, sound, step_of
 

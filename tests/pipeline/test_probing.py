@@ -14,7 +14,8 @@ from infinity_mm.pipeline import probing
 from infinity_mm.pipeline.generated import ATTEMPTS
 from infinity_mm.pipeline.parents import read_judged, read_parents
 from infinity_mm.pipeline.passes import Context
-from infinity_mm.pipeline.probing import ProbeSpec, run_probing
+from infinity_mm.pipeline.probing import run_probing
+from infinity_mm.pipeline.workers import WorkerSpec
 from infinity_mm.record import record_id
 from infinity_mm.schema import RECORDS
 from infinity_mm.store import Store
@@ -107,7 +108,7 @@ def measure(folder, monkeypatch, knows, **probe):
     params = SynthParams.model_validate({"images": 12, "judge_probe": probe})
     cache = store.at("cache").uri
     name = f"judge that {'knows' if knows else 'does not'}"
-    spec = ProbeSpec(params.model_dump_json(), 7, cache, name, name)
+    spec = WorkerSpec(params.model_dump_json(), 7, cache, name, name, None)
     return run_probing(context, parts, spec), context, asked
 
 

@@ -60,7 +60,7 @@ def test_a_threshold_changes_verdicts_without_reading_a_record_again(write_recip
 @pytest.mark.slow
 def test_same_bytes_for_1_2_and_4_workers_and_another_order_of_sources(write_recipe, tmp_path):
     expected = None
-    for number, workers in enumerate((1, 2, 4)):
+    for number, workers in enumerate((1, None, 4)):  # the shared node has two
         sources = SMALL if number % 2 == 0 else SMALL[::-1]
         recipe = write_recipe(name="small", sources=sources)
         run_in(recipe, tmp_path / f"w{workers}", options=RunOptions(workers=workers, quiet=True))

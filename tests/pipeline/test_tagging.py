@@ -3,12 +3,12 @@
 import importlib.util
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from infinity_mm.cli.main import main
 from infinity_mm.fs import Location
@@ -16,22 +16,17 @@ from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
 from infinity_mm.store import Store
 from tests import checkpoints
-from tests.inline import InlineEngine
-from tests.pipeline.served import Served
 from tests.running import digest_of
 
 for package in ("openai", "torch", "transformers"):
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed", allow_module_level=True)
 
+pytestmark = pytest.mark.usefixtures("no_ray")
+
 QUIET = RunOptions(quiet=True)
 VLM = {"kind": "vlm"}
 IMAGES = 12
-
-
-@pytest.fixture(autouse=True)
-def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
 
 
 @pytest.fixture(scope="module")
@@ -46,29 +41,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    server = Served()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def write(demo_input: Path, tmp_path: Path, served: Served) -> Callable[..., Path]:
+def write(write_served: Callable[..., Path]) -> Callable[..., Path]:
     """Return a function that writes a small recipe whose model is `served`, and returns its path."""
-
-    def write(**synth: Any) -> Path:
-        tree = {
-            "name": "small",
-            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 60}],
-            "dedup": {"mode": "off"},
-            "synth": {"images": IMAGES, "model": served.spec(), "judge_probe": {"rows": 0}} | synth,
-        }
-        path = tmp_path / "small.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return path
-
-    return write
+    return partial(write_served, limit=60, images=IMAGES)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from infinity_mm.errors import ModelError
-from infinity_mm.synth.chat import ModelSpec
+from infinity_mm.synth.chat import EngineInfo, ModelSpec
 
 #: Name of the small trained checkpoint that ships with the package.
 EMBEDDED: Final = "embedded"
@@ -37,6 +37,19 @@ class Checkpoint:
             return "auto"
         stored = config.get("dtype") or config.get("torch_dtype")
         return "float32" if stored == "float32" else "auto"
+
+    def under_transformers(self, batch_invariant: bool) -> EngineInfo:
+        """Return what answers where transformers runs it in this process; imports torch and transformers."""
+        import torch
+        import transformers
+
+        return EngineInfo(
+            engine="transformers",
+            version=f"transformers {transformers.__version__}, torch {torch.__version__}",
+            model=self.name,
+            revision=self.revision,
+            batch_invariant=batch_invariant,
+        )
 
 
 def locate(spec: ModelSpec) -> Checkpoint:

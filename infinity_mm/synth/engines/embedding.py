@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infinity_mm.errors import ModelError
-from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request
+from infinity_mm.synth.chat import ModelSpec, Reply, Request
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import locate
 from infinity_mm.synth.semantic import read_pair
@@ -58,18 +58,8 @@ class EmbeddingChat:
             ) from fault
         config = self._model.config
         self._limit = min(spec.max_model_len, getattr(config, "max_position_embeddings", None) or spec.max_model_len)
-        self._info = EngineInfo(
-            engine="transformers",
-            version=f"transformers {transformers.__version__}, torch {torch.__version__}",
-            model=spec.name,
-            revision=checkpoint.revision,
-            batch_invariant=True,
-        )
-
-    @property
-    def info(self) -> EngineInfo:
-        """Which model and revision answers."""
-        return self._info
+        #: Which model and revision answers.
+        self.info = checkpoint.under_transformers(batch_invariant=True)
 
     def __call__(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the cosine of each request's two texts (`infinity_mm.synth.semantic.pair_text`), four decimals.

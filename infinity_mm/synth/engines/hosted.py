@@ -60,15 +60,11 @@ class HostedChat:
         self._connection = Connection(ours.detach())
         self._patience = spec.stall_timeout_s
         try:
-            self._info: EngineInfo = self._ask(spec)
+            #: Which engine, model and revision answers.
+            self.info: EngineInfo = self._ask(spec)
         except ModelError:
             self.close()
             raise
-
-    @property
-    def info(self) -> EngineInfo:
-        """Which engine, model and revision answers."""
-        return self._info
 
     @property
     def pid(self) -> int:

@@ -65,18 +65,14 @@ class OpenAIChat:
         self._model = spec.name if card is None else str(card["id"])
         #: vLLM takes choices as such; every other server gets them as a JSON enum.
         self._vllm = card is not None and card.get("owned_by") == "vllm"
-        self._info = EngineInfo(
+        #: Which engine, model and revision answers; servers do not tell the revision, so it is the recipe's.
+        self.info = EngineInfo(
             engine="openai",
             version=self._server_version(),
             model=self._model,
             revision=spec.revision or "unknown",
             batch_invariant=False,
         )
-
-    @property
-    def info(self) -> EngineInfo:
-        """Which engine, model and revision answers; servers do not tell the revision, so it is the recipe's."""
-        return self._info
 
     def __call__(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer every request, in order, `spec.concurrency` at once and `spec.requests_per_minute` at most.

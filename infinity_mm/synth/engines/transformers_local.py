@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from infinity_mm.errors import EngineDiedError, ModelError
-from infinity_mm.synth.chat import EngineInfo, ModelSpec, Reply, Request, Sampling
+from infinity_mm.synth.chat import ModelSpec, Reply, Request, Sampling
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.engines.checkpoint import Checkpoint, locate
 from infinity_mm.synth.models.resolving import check_engine, model_rules
@@ -38,13 +38,14 @@ class TransformersChat:
         try:
             import llguidance.hf
             import torch
-            import transformers
             from safetensors import SafetensorError
+            from transformers.utils import logging
         except ImportError as fault:
             raise ModelError(
                 f"the transformers engine cannot be imported: {fault}. Install the extra 'transformers', or set "
                 "synth.model.engine to 'openai' and give the base_url of a server."
             ) from fault
+        logging.set_verbosity_error()
         checkpoint = locate(spec)
         self._rules = model_rules(spec, checkpoint.folder)
         check_engine(spec, self._rules, "transformers")
@@ -63,18 +64,8 @@ class TransformersChat:
         self._special_tokens = tuple(self._tokenizer.get_added_vocab())
         #: Tokens chosen so far.
         self.steps = 0
-        self._info = EngineInfo(
-            engine="transformers",
-            version=f"transformers {transformers.__version__}, torch {torch.__version__}",
-            model=spec.name,
-            revision=checkpoint.revision,
-            batch_invariant=True,
-        )
-
-    @property
-    def info(self) -> EngineInfo:
-        """Which engine, model and revision answers."""
-        return self._info
+        #: Which engine, model and revision answers.
+        self.info = checkpoint.under_transformers(batch_invariant=True)
 
     def __call__(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer every request, in order, each on its own.
@@ -84,8 +75,7 @@ class TransformersChat:
         ModelError
             The engine was closed, or memory ran out.
         """
-        if self._model is None:
-            raise ModelError("this transformers engine is closed; build a new one")
+        self._check_open()
         return [self._answer(request) for request in requests]
 
     def answer_loss(self, request: Request, answer: str) -> tuple[float | None, int, str]:
@@ -100,8 +90,7 @@ class TransformersChat:
         ModelError
             The engine was closed, or memory ran out.
         """
-        if self._model is None:
-            raise ModelError("this transformers engine is closed; build a new one")
+        self._check_open()
         try:
             pictures = common.open_pictures(request, self._spec.max_image_side, self._rules.pictures)
             inputs = self._encode(request, pictures)
@@ -137,6 +126,10 @@ class TransformersChat:
         """Free the model; the object is not used again."""
         self._model = None
         self._processor = None
+
+    def _check_open(self) -> None:
+        if self._model is None:
+            raise ModelError("this transformers engine is closed; build a new one")
 
     def _answer(self, request: Request) -> Reply:
         try:
@@ -229,9 +222,7 @@ class TransformersChat:
 def _load(checkpoint: Checkpoint, device: str, remote_code: bool) -> tuple[Any, Any]:
     """Return (processor, model in evaluation mode)."""
     from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()
     processor = AutoProcessor.from_pretrained(checkpoint.folder, trust_remote_code=remote_code)
     model = AutoModelForImageTextToText.from_pretrained(
         checkpoint.folder, dtype=checkpoint.dtype, trust_remote_code=remote_code

@@ -115,7 +115,8 @@ class VllmChat:
         self._count_steps()
         self._dead: str | None = None
         self._special_tokens = tuple(self._llm.get_tokenizer().get_added_vocab())
-        self._info = EngineInfo(
+        #: Which engine, model and revision answers.
+        self.info = EngineInfo(
             engine="vllm",
             version=_version(),
             model=spec.name,
@@ -124,11 +125,6 @@ class VllmChat:
             # log-probabilities differ in their last bits.
             batch_invariant=False,
         )
-
-    @property
-    def info(self) -> EngineInfo:
-        """Which engine, model and revision answers."""
-        return self._info
 
     def __call__(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer every request, in order.

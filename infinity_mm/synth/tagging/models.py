@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from infinity_mm.errors import ModelError
-from infinity_mm.synth.chat import EngineInfo
 from infinity_mm.synth.engines import common, torch_cpu
 from infinity_mm.synth.rows import Failed
 from infinity_mm.synth.tagging.heads import load_head
@@ -65,13 +64,7 @@ class PictureTagger:
         self.info = TaggerInfo(
             name=use.name,
             kind=use.kind,
-            engine=EngineInfo(
-                engine="transformers",
-                version=f"transformers {transformers.__version__}, torch {torch.__version__}",
-                model=use.model.name,
-                revision=checkpoint.revision,
-                batch_invariant=use.batch == 1,
-            ),
+            engine=checkpoint.under_transformers(batch_invariant=use.batch == 1),
             labels=len(self._head.labels),
             labels_sha256=self._head.labels_sha256,
             score=self._head.rule,

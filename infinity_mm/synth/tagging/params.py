@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from infinity_mm.errors import RecipeError
-from infinity_mm.frozen import Frozen
+from infinity_mm.frozen import Frozen, TextFile
 from infinity_mm.synth.chat import ModelSpec
 from infinity_mm.synth.tagging.vocabulary import parse_vocabulary
 
@@ -34,17 +34,8 @@ class TaggerModel(Frozen):
         return ModelSpec(name=self.name, revision=self.revision, engine="transformers", gpus=self.gpus)
 
 
-class VocabularyFile(Frozen):
+class VocabularyFile(TextFile):
     """A text file with one tag a line; written in a recipe as its path alone."""
-
-    file: str
-    #: The content; filled in when the recipe is loaded, so that every worker has it.
-    text: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _path_alone(cls, value: Any) -> Any:
-        return {"file": value} if isinstance(value, str) else value
 
     def parse(self) -> tuple[str, ...]:
         """Return the tags, sorted; raises `RecipeError` for a file that is no vocabulary."""
