@@ -41,12 +41,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.processes import cpu_of_tree, run_tree
-from infinity_mm.engine import Engine, Resources
+from infinity_mm.engine import Engine
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.synthesis import AT_ONCE, SynthWorker
 from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.resources import Resources
 from infinity_mm.schema import RECORDS
 from infinity_mm.store import Store
 from infinity_mm.synth.cache.key import model_identity

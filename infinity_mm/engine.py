@@ -11,11 +11,11 @@ function of the input.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from ray import exceptions as ray_errors
 
 from infinity_mm.errors import EngineDiedError, EngineError, InfinityMMError, StageError
 from infinity_mm.housekeeping import keep_house
+from infinity_mm.resources import Resources
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,14 +35,6 @@ WORKER_DEATHS = 3
 PATIENCE_S = 60.0
 #: Bundles of tasks for each CPU, at least: so that all end at about the same time.
 _BUNDLES = 8
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one task or actor occupies on the cluster."""
-
-    cpus: float = 1.0
-    gpus: float = 0.0
 
 
 class Worker(Protocol):
@@ -116,12 +109,12 @@ class Engine:
     @property
     def cpus(self) -> int:
         """CPUs of the whole cluster, at least 1."""
-        return max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return max(1, int(_cluster().cpus))
 
     @property
     def gpus(self) -> float:
         """GPUs of the whole cluster."""
-        return float(ray.cluster_resources().get("GPU", 0))
+        return _cluster().gpus
 
     def map(
         self,
@@ -166,19 +159,20 @@ class Engine:
         With `threads` above 1 a worker handles as many tasks at once, each in a thread of its own. A task goes to the
         worker with the fewest, so a slow one holds nobody up.
 
-        Work begins with the first worker that is there; the others join when the cluster has room for them. While there
-        is none, `tell` hears every `PATIENCE_S` what is waited for. A worker whose process dies is replaced, and its
-        unfinished tasks are sent again. Raises `ModelError` when `WORKER_DEATHS` die and no task is finished in
-        between, `EngineError` where an embedded node will never have what a worker occupies.
+        Work begins with the first worker that is there; the others join when the cluster has room for them, and their
+        share of the last tasks is left for them. While there is none, `tell` hears every `PATIENCE_S` what is waited
+        for. A worker whose process dies is replaced, and its unfinished tasks are sent again, after all others: one of
+        them may be what it died of. Raises `ModelError` when `WORKER_DEATHS` die and no task is finished in between,
+        `EngineError` where an embedded node will never have what a worker occupies.
         """
-        self._check_room(stage, resources)
+        size = self._room(stage, resources, min(max(1, actors), len(tasks)), tell)
         pool = _Pool(stage, build, spec, resources, threads, tell)
         waiting: dict[Any, tuple[int, Any]] = {}
         todo = list(range(len(tasks)))[::-1]
         try:
-            pool.fill(min(max(1, actors), len(tasks)))
+            pool.fill(size)
             while todo or waiting:
-                while todo and (actor := pool.take()) is not None:
+                while todo and (actor := pool.take(len(todo) + len(waiting))) is not None:
                     index = todo.pop()
                     waiting[actor.handle.remote(tasks[index])] = index, actor
                 reference = pool.wait(waiting)
@@ -189,7 +183,7 @@ class Engine:
                     result = _get(stage, reference, tasks[index])
                 except EngineDiedError as error:
                     pool.replace(actor, error)
-                    todo.append(index)
+                    todo.insert(0, index)
                 else:
                     pool.done(actor)
                     yield index, result
@@ -198,17 +192,23 @@ class Engine:
                 ray.cancel(reference, force=False)
             pool.close()
 
-    def _check_room(self, stage: str, need: Resources) -> None:
-        """Raise `EngineError` where an embedded node lacks what one worker occupies; a cluster may grow."""
+    def _room(self, stage: str, need: Resources, wanted: int, tell: Callable[[str], None]) -> int:
+        """Return how many of the wanted workers an embedded node can hold; all for a cluster, which may grow.
+
+        Raises `EngineError` where it cannot hold one.
+        """
         if self._address is not None:
-            return
-        there = ray.cluster_resources()
-        if need.cpus > there.get("CPU", 0) or need.gpus > there.get("GPU", 0):
+            return wanted
+        there = _cluster()
+        room = there.how_many(need)
+        if not room:
             raise EngineError(
-                f"stage {stage!r} needs {_occupied(need)} for one engine, and this machine offers "
-                f"{there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs; lower `gpus` or `cpus` of the model "
-                "in the recipe, or give --address of a cluster that has them"
+                f"stage {stage!r} needs {need} for one engine, and this machine offers {there}; lower `gpus` or `cpus` "
+                "of the model in the recipe, or give --address of a cluster that has them"
             )
+        if room < wanted:
+            tell(f"stage {stage!r}: room for {room} of {wanted} workers with {need} each")
+        return min(room, wanted)
 
     def _drain(
         self, stage: str, bundles: Sequence[Sequence[T]], submit: Callable[[Sequence[T]], Any], ahead: int
@@ -262,16 +262,22 @@ class _Pool:
         self._most = threads + 1
         self._loads: dict[Any, int] = {}
         self._starting: dict[Any, Any] = {}
+        #: In a row: of workers, without a finished task in between; of those that start, without one that came.
         self._deaths = 0
+        self._stillborn = 0
 
     def fill(self, size: int) -> None:
         while len(self._loads) + len(self._starting) < size:
             self._start()
 
-    def take(self) -> Any | None:
-        """Return the actor with the fewest tasks, for one more; None where all have enough."""
+    def take(self, unfinished: int) -> Any | None:
+        """Return the actor with the fewest tasks, for one more; None where all have enough.
+
+        While others are starting, it gets no more than its share of the `unfinished` tasks.
+        """
         actor = min(self._loads, key=self._loads.__getitem__, default=None)
-        if actor is None or self._loads[actor] >= self._most:
+        share = math.ceil(unfinished / (len(self._loads) + len(self._starting))) if self._starting else self._most
+        if actor is None or self._loads[actor] >= min(share, self._most):
             return None
         self._loads[actor] += 1
         return actor
@@ -280,10 +286,9 @@ class _Pool:
         """Return a task that ended, or None when the actors have changed or time has passed."""
         ended, _ = ray.wait([*tasks, *self._starting], num_returns=1, timeout=None if self._loads else PATIENCE_S)
         if not ended:
-            there = ray.cluster_resources()
             self._tell(
-                f"stage {self._stage!r} waits for a worker with {_occupied(self._need)}; the cluster has "
-                f"{there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs, those in use included"
+                f"stage {self._stage!r} waits for a worker with {self._need}; the cluster has {_cluster()}, those in "
+                "use included"
             )
             return None
         if ended[0] in self._starting:
@@ -316,18 +321,33 @@ class _Pool:
         self._starting[actor.ready.remote()] = actor
 
     def _join(self, reference: Any) -> None:
-        """Take an actor into service; raises what it met in its start."""
+        """Take an actor into service; raises what it met in its start.
+
+        One that died in its start is replaced; after `WORKER_DEATHS` in a row only where no other is left.
+        """
         actor = self._starting.pop(reference)
         try:
             _get(self._stage, reference, "start-up")
+        except EngineDiedError as error:
+            self._stillborn += 1
+            if self._stillborn < WORKER_DEATHS:
+                self._start()
+            elif self._loads or self._starting:
+                self._tell(f"warning: stage {self._stage!r} goes on with a worker less: {error}")
+            else:
+                raise
         except InfinityMMError:
             ray.kill(actor)
             raise
-        self._loads[actor] = 0
+        else:
+            self._loads[actor] = 0
+            self._stillborn = 0
 
 
-def _occupied(need: Resources) -> str:
-    return f"{need.cpus:g} CPUs and {need.gpus:g} GPUs"
+def _cluster() -> Resources:
+    """Return what the whole cluster has."""
+    there = ray.cluster_resources()
+    return Resources(float(there.get("CPU", 0)), float(there.get("GPU", 0)))
 
 
 def _check_reachable(address: str) -> None:

@@ -9,9 +9,10 @@ import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infinity_mm.engine import Engine, Resources, _bundles
+from infinity_mm.engine import Engine, _bundles
 from infinity_mm.errors import EngineError, ModelError, StageError, StoreError
 from infinity_mm.pipeline.placing import place
+from infinity_mm.resources import Resources
 from infinity_mm.synth.chat import ModelSpec
 
 
@@ -155,6 +156,83 @@ def test_work_begins_with_the_first_worker_and_others_join(engine, tmp_path):
 def test_a_worker_beyond_the_room_is_not_waited_for(engine):
     done = engine.map_actors("add", Adder, 1, list(range(6)), Resources(cpus=2), 3)
     assert sorted(done) == [(n, n + 1) for n in range(6)]
+
+
+class Named:
+    """Says which process it is."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+
+    def __call__(self, task: int) -> int:
+        time.sleep(self._pause)
+        return os.getpid()
+
+
+@pytest.mark.parametrize(("tasks", "threads"), [(2, 2), (4, 2), (5, 1)])
+def test_a_few_tasks_are_shared_by_all_workers(engine, tasks, threads):
+    names = [name for _, name in engine.map_actors("few", Named, 1.0, list(range(tasks)), Resources(), 2, threads)]
+    assert len(set(names)) == 2
+    assert max(map(names.count, names)) == -(-tasks // 2)
+
+
+class Frail:
+    """Dies in its start as often as there are marks in a folder, but for the first of them where that is spared."""
+
+    def __init__(self, folder: str) -> None:
+        for name in sorted(os.listdir(folder)):
+            try:
+                os.remove(os.path.join(folder, name))
+            except FileNotFoundError:
+                continue
+            if name != "0-spared":
+                os._exit(1)
+            return
+
+    def __call__(self, task: int) -> int:
+        time.sleep(0.5)
+        return task
+
+
+def marked(folder, *names):
+    for name in names:
+        (folder / name).touch()
+    return str(folder)
+
+
+def test_a_worker_that_dies_in_its_start_is_replaced(engine, tmp_path):
+    done = engine.map_actors("frail", Frail, marked(tmp_path, "1", "2"), [5], Resources(), 1)
+    assert list(done) == [(0, 5)]
+
+
+def test_workers_that_all_die_in_their_start_end_the_stage(engine, tmp_path):
+    folder = marked(tmp_path, *"123456789")
+    with pytest.raises(ModelError, match=r"the model's process died.*on 'start-up'.*run the same command again"):
+        list(engine.map_actors("frail", Frail, folder, [5], Resources(), 2))
+    assert len(os.listdir(folder)) == 6, "three in a row"
+
+
+def test_one_that_cannot_start_does_not_end_the_work_of_others(engine, tmp_path):
+    told = []
+    folder = marked(tmp_path, "0-spared", *"123456789")
+    done = engine.map_actors("frail", Frail, folder, list(range(20)), Resources(), 2, tell=told.append)
+    assert sorted(done) == [(n, n) for n in range(20)]
+    assert len(told) == 1
+    assert "stage 'frail' goes on with a worker less: stage 'frail': the model's process died" in told[0]
+
+
+def test_what_kills_its_worker_is_tried_again_after_all_others(engine):
+    finished = []
+    with pytest.raises(ModelError, match="the model's process died"):
+        for _, result in engine.map_actors("add", Adder, 0, [-1, *range(30)], Resources(), 2):
+            finished.append(result)
+    assert sorted(finished) == list(range(30))
+
+
+def test_a_person_hears_that_there_is_room_for_fewer(engine):
+    told = []
+    assert list(engine.map_actors("add", Adder, 1, [1, 2], Resources(cpus=1.5), 5, tell=told.append))
+    assert told == ["stage 'add': room for 1 of 2 workers with 1.5 CPUs and 0 GPUs each"]
 
 
 def test_what_an_embedded_node_will_never_have_is_an_error(engine):

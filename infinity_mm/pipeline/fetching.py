@@ -26,7 +26,6 @@ from infinity_mm.download.policy import DownloadPolicy
 from infinity_mm.download.request import Outcome, Request
 from infinity_mm.download.retry import is_due
 from infinity_mm.download.shard import Earlier, ShardWriter
-from infinity_mm.engine import Resources
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.frozen import Frozen
@@ -34,6 +33,7 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.passes import Context, announce, finish_pass, unfinished
 from infinity_mm.pipeline.urls import Group, read_wanted
 from infinity_mm.pipeline.watching import FETCHING, Sums, Watch
+from infinity_mm.resources import Resources
 from infinity_mm.store import Store
 
 VERSION = 1

@@ -15,9 +15,10 @@ from infinity_mm.stages import StageReport
 from infinity_mm.store import Store
 
 if TYPE_CHECKING:  # workers import the modules of passes for their tasks, and have no use for these
-    from infinity_mm.engine import Engine, Resources, Worker
+    from infinity_mm.engine import Engine, Worker
     from infinity_mm.progress import Reporter
     from infinity_mm.recipe import Recipe
+    from infinity_mm.resources import Resources
 
 
 class Task(Protocol):

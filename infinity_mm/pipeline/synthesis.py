@@ -193,9 +193,11 @@ def run_synthesis(
     ready = spec.params
     placing = place(context.engine, *models_of(ready))
     tasks = plan_offers(context, tasks, params, spec)
-    if apart(ready):
+    at_work = placing
+    if ready.judge is not None and apart(ready):
         tasks = write_first(context, tasks, spec)
-    run_actor_pass(context, "synth", SynthWorker, spec, tasks, placing, folders=_FOLDERS, threads=AT_ONCE)
+        at_work = place(context.engine, ready.judge)  # nobody asks the writer again
+    run_actor_pass(context, "synth", SynthWorker, spec, tasks, at_work, folders=_FOLDERS, threads=AT_ONCE)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     reference = None if params.loss is None else model_identity(params.loss.model)

@@ -18,6 +18,8 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.synth.models.families import FamilyName, defaults
 
 EngineName = Literal["auto", "vllm", "openai", "transformers"]
+#: Of a GPU or a core: what a cluster's scheduler can count.
+LEAST_SHARE = 0.001
 
 
 class Sampling(Frozen):
@@ -105,7 +107,8 @@ class ModelSpec(Frozen):
     api_key_env: str | None = None
     #: Requests in flight at once; only for engine "openai".
     concurrency: int = Field(default=16, gt=0)
-    #: Requests sent in a minute at most, evenly spread; only for engine "openai". None sends as fast as answers come.
+    #: Requests sent in a minute at most by one run, evenly spread, further tries included; only for engine "openai".
+    #: None sends as fast as answers come.
     requests_per_minute: int | None = Field(default=None, gt=0)
     #: Seconds before one HTTP call counts as failed; only for engine "openai".
     timeout_s: float = Field(default=120.0, gt=0)
@@ -129,13 +132,23 @@ class ModelSpec(Frozen):
     processor: dict[str, Any] = Field(default_factory=dict)
     #: Arguments of the model's chat template, over those of the family.
     chat_template: dict[str, Any] = Field(default_factory=dict)
-    #: GPUs of one engine; 0 runs on the CPU.
+    #: GPUs of one engine: a whole number or a part of one; 0 runs on the CPU.
     gpus: float = Field(default=0.0, ge=0.0)
     #: CPU cores that one engine occupies, and the threads of one that computes on the CPU.
     cpus: float = Field(default=1.0, gt=0.0)
     #: Engines of this model at once, each with its own `gpus` and `cpus`; None takes as many as the cluster has GPUs
-    #: for, and one for the CPU or an endpoint. Whole partitions go to one engine.
+    #: for, and one for the CPU or an endpoint. Whole partitions go to one engine; with `requests_per_minute` to the one
+    #: that counts them.
     replicas: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> ModelSpec:
+        for name, value in (("gpus", self.gpus), ("cpus", self.cpus)):
+            if 0 < value < LEAST_SHARE:
+                raise ValueError(f"{name} is {value:g}; the least share is {LEAST_SHARE:g}")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus is {self.gpus:g}; an engine takes a part of one GPU or a whole number of them")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from infinity_mm.engine import Resources
 from infinity_mm.pipeline.placing import Placing, place, placed
+from infinity_mm.resources import Resources
 from infinity_mm.synth.chat import ModelSpec
 
 
@@ -25,6 +25,8 @@ class Cluster:
         (8, [{}], 1),
         (8, [{"gpus": 1, "replicas": 3}], 3),
         (0, [{"replicas": 2}], 2),
+        (1, [{"gpus": 0.1}], 10),
+        (4, [{"gpus": 0.05}], 80),
         (8, [{"gpus": 1}, {"gpus": 4}], 2),
         (8, [{"gpus": 1, "replicas": 5}, {"gpus": 4, "replicas": 1}], 5),
     ],
@@ -33,6 +35,13 @@ def test_as_many_workers_as_the_recipe_says_or_the_gpus_allow(gpus, models, acto
     found = place(Cluster(gpus), *(ModelSpec.model_validate(model) for model in models))
     assert found.actors == actors
     assert found.resources.gpus == max(model.get("gpus", 0) for model in models)
+
+
+def test_an_endpoint_whose_requests_are_counted_has_one_worker():
+    counted = ModelSpec(name="m", engine="openai", base_url="http://localhost:1/v1", requests_per_minute=60, replicas=4)
+    assert place(Cluster(8), counted).actors == 1
+    assert place(Cluster(8), counted, ModelSpec(gpus=1)).actors == 1
+    assert place(Cluster(8), counted.model_copy(update={"requests_per_minute": None})).actors == 4
 
 
 def test_a_worker_occupies_the_cores_of_its_largest_model():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from infinity_mm.synth.chat import ModelSpec
 from infinity_mm.synth.params import SynthParams, call_seed
 
 
@@ -46,3 +47,12 @@ def test_call_seeds_differ_by_step_and_attempt_and_leave_room_for_retries() -> N
     assert len(seeds) == 8
     assert all(0 <= seed < 2**30 for seed in seeds)
     assert call_seed(3, "tag", "a/0") != call_seed(4, "tag", "a/0")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [({"gpus": 1.5}, "whole number"), ({"gpus": 0.00001}, "least share is 0.001")]
+)
+def test_what_no_cluster_can_count_is_refused(given, said):
+    with pytest.raises(ValidationError, match=said):
+        ModelSpec.model_validate(given)
+    assert ModelSpec(gpus=0.5, cpus=2.5).gpus == 0.5

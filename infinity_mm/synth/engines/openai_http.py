@@ -52,10 +52,18 @@ class OpenAIChat:
             raise ModelError(f"the openai client cannot be imported: {fault}. Install the extra 'openai'.") from fault
         self._spec = spec
         self._rules = model_rules(spec)
-        self._pace = Pace(spec.requests_per_minute)
         self._runner = asyncio.Runner()
+        pace = Pace(spec.requests_per_minute)
+
+        async def wait(_: object) -> None:  # before each request that is sent: the client's own retries count too
+            await pace.wait()
+
         self._client = openai.AsyncOpenAI(
-            base_url=spec.base_url, api_key=_api_key(spec), timeout=spec.timeout_s, max_retries=retries
+            base_url=spec.base_url,
+            api_key=_api_key(spec),
+            timeout=spec.timeout_s,
+            max_retries=retries,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [wait]}),
         )
         try:
             card = _choose_model(self._runner.run(self._served_models()), spec)
@@ -158,7 +166,6 @@ class OpenAIChat:
         except common.PictureError as fault:
             return common.failed(request, fault.failure, fault)
         try:
-            await self._pace.wait()
             completion = await self._client.chat.completions.create(**self._body(request, pictures))
         except openai.APITimeoutError as fault:
             return common.failed(

@@ -340,3 +340,17 @@ def test_requests_keep_the_pace(endpoint: Endpoint, connect: Callable[..., OpenA
     began = time.monotonic()
     assert all(reply.text == "ok" for reply in chat(ask(*"abcdef")))
     assert time.monotonic() - began >= 5 * 0.1
+
+
+def test_what_is_tried_again_keeps_the_pace_too(endpoint: Endpoint, connect: Callable[..., OpenAIChat]) -> None:
+    moments: list[float] = []
+
+    def script(call: int, body: dict[str, Any]) -> Answer:
+        moments.append(time.monotonic())
+        return (429, {"Retry-After-Ms": "1"}, {"error": {"message": "slow down"}}) if call < 2 else completion("ok")
+
+    endpoint.script = script
+    replies = connect(requests_per_minute=600)(ask(*"ab"))
+    assert [reply.text for reply in replies] == ["ok", "ok"]
+    assert len(moments) == 4
+    assert moments[-1] - moments[0] >= 3 * 0.1 - 0.05, "four requests, a tenth of a second apart"
