@@ -49,6 +49,7 @@ def _list_prompts(context: click.Context, parameter: click.Parameter, value: boo
 @click.option("--only", multiple=True, metavar="TYPE", help="Only this instruction type, or all below it; repeatable.")
 @click.option("--changed", is_flag=True, help="Only what changed prompts or models touch, for pictures drawn before.")
 @click.option("--estimate", is_flag=True, help="Say what is left to do and what it would cost, from a small pilot.")
+@click.option("--retry", is_flag=True, help="Ask again what failed (attempts in quarantine); the rest is in the cache.")
 @click.option(
     "--cache", metavar="DIR", help="Generation cache (path, s3://..., gs://...); in place of the recipe's synth.cache."
 )
@@ -70,6 +71,7 @@ def synth(
     only: tuple[str, ...],
     changed: bool,
     estimate: bool,
+    retry: bool,
     cache: str | None,
     overrides: tuple[str, ...],
     licenses: LicensePolicy | None,
@@ -90,9 +92,9 @@ def synth(
 
     loaded, params = _with_cache(with_licenses(load_recipe(recipe, overrides), licenses), recipe, cache)
     folder, options = Location.of(work), RunOptions(address, workers)
-    subset = Subset(_leaves(only, params), known_pictures=changed)
+    subset = Subset(_leaves(only, params), changed, retry)
     told: dict[str, Any] = {}
-    if changed and _tell_changes(folder, params, told, as_json):
+    if changed and _tell_changes(folder, params, told, as_json) and not retry:
         return
     if estimate:
         _tell_estimate(loaded, folder, options, subset, told, as_json)

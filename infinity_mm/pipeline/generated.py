@@ -89,6 +89,8 @@ class SynthTask:
     offers: str | None = None
     #: Where the tags of each tagger with a model of its own are; see `infinity_mm.pipeline.tagging`.
     seen: tuple[str, ...] = ()
+    #: The partition's name since it was begun again; None where it never was.
+    again: str | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -139,7 +139,8 @@ def _tasks(
     tagged_by = identity(params.model_copy(update={"offer": OfferParams(), "per_image": 1}))
     tagging = []
     for number, task in enumerate(tasks):
-        name = fingerprint(["synth_tag", VERSION, spec.seed], tagged_by, spec.writer, task.places, *task.seen)
+        again = [] if task.again is None else ["again", task.again]
+        name = fingerprint(["synth_tag", VERSION, spec.seed], tagged_by, spec.writer, task.places, *task.seen, *again)
         calls = f"{_CALLS}/{name}.json"
         tagging.append(TagTask(task.work, task.places, f"{_TAGS}/{part_name(number, name)}", calls, task.seen))
     paths = tuple(task.tags for task in tagging)

@@ -110,16 +110,21 @@ def run_actor_pass(
     placing: Placing,
     folders: Iterable[str] = (),
     threads: int = 1,
+    watch: Callable[[T], None] = lambda task: None,
 ) -> None:
     """Like `run_pass`, on long-lived workers that handle `threads` tasks at once; none is started for nothing."""
     began = time.monotonic()
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
+    waiting = {task.outputs for task in todo}
+    for task in tasks:
+        if task.outputs not in waiting:
+            watch(task)
     if todo:
         tell = context.reporter.line
         done = context.engine.map_actors(stage, build, spec, todo, placing.resources, placing.actors, threads, tell)
-        for _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
-            pass
+        for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
+            watch(todo[index])
     finish_pass(context, stage, tasks, len(todo), began, folders=folders)
 
 

@@ -15,6 +15,7 @@ from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
+from infinity_mm.pipeline.failing import begin_again, renamed, watch_failures
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
 from infinity_mm.pipeline.offering import plan_offers
 from infinity_mm.pipeline.parents import read_parents
@@ -88,6 +89,8 @@ class Subset:
     only: tuple[str, ...] | None = None
     #: Only for pictures that have been drawn before.
     known_pictures: bool = False
+    #: Partitions in which attempts failed are generated again.
+    failed_again: bool = False
 
 
 class SynthWorker:
@@ -192,12 +195,15 @@ def run_synthesis(
     _warn_of_comparer(context, params)
     ready = spec.params
     placing = place(context.engine, *models_of(ready))
-    tasks = plan_offers(context, tasks, params, spec)
+    asked_for, tasks = tasks, plan_offers(context, tasks, params, spec)
+    if subset.failed_again:
+        tasks = plan_offers(context, begin_again(context.store, tasks, asked_for), params, spec)
+    watch = watch_failures(context.store, tasks, params)
     at_work = placing
     if ready.judge is not None and apart(ready):
         tasks = write_first(context, tasks, spec)
         at_work = place(context.engine, ready.judge)  # nobody asks the writer again
-    run_actor_pass(context, "synth", SynthWorker, spec, tasks, at_work, folders=_FOLDERS, threads=AT_ONCE)
+    run_actor_pass(context, "synth", SynthWorker, spec, tasks, at_work, _FOLDERS, AT_ONCE, watch)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     reference = None if params.loss is None else model_identity(params.loss.model)
@@ -237,7 +243,7 @@ def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParam
         name = fingerprint(["synth", VERSION, context.recipe.seed], *made_of, places)
         part = Part(SYNTHETIC, number, name)
         tasks.append(SynthTask(context.store.work.uri, part, part.attributes("synth", name), places))
-    return tasks
+    return renamed(context.store, tasks)
 
 
 def worker_spec(context: Context, params: SynthParams, subset: Subset) -> WorkerSpec:

@@ -260,6 +260,8 @@ class SynthParams(Frozen):
     min_score: int = Field(default=8, ge=1, le=10)
     #: Further tries, each with the next seed, of a call that failed or could not be read.
     max_retries: int = Field(default=2, ge=0, le=8)
+    #: Largest share of the attempts that may end in quarantine, for calls that failed; with more the run stops.
+    max_quarantined: float = Field(default=0.5, ge=0.0, le=1.0)
     charset: Charset = "ascii"
     limits: Limits = Limits()
     rules: RuleParams = RuleParams()

@@ -43,7 +43,7 @@ __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 VERSION = 4
 
 #: Fields of `SynthParams` that choose pictures, or measure what was made; nothing of a row depends on them.
-_NOT_OF_ROWS = {"images", "partition_images", "categories", "sources", "judge_probe", "loss"}
+_NOT_OF_ROWS = {"images", "partition_images", "categories", "sources", "judge_probe", "loss", "max_quarantined"}
 #: Fields that an identity names otherwise, or not at all.
 _ELSEWHERE = {"prompts", "cache"}
 #: Fields of `ModelSpec` that say how to reach a model, not which one it is.

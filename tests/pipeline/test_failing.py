@@ -1,0 +1,130 @@
+"""What failed is asked again on request, and only that; too much of it stops the run."""
+
+import zlib
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from infinity_mm.errors import StageError
+from infinity_mm.fs import Location
+from infinity_mm.pipeline.run import RunOptions, run
+from infinity_mm.pipeline.synthesis import Subset
+from infinity_mm.recipe import load_recipe
+from tests.inline import InlineEngine
+from tests.pipeline.served import Served
+
+pytest.importorskip("openai")
+
+QUIET = RunOptions(quiet=True)
+RETRY = Subset(failed_again=True)
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch):
+    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    server = Served()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def write(demo_input, tmp_path, served):
+    """Return a function that writes a small recipe whose model is `served`, and returns it loaded."""
+
+    def write(**synth):
+        tree = {
+            "name": "small",
+            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 60}],
+            "dedup": {"mode": "off"},
+            "export": [{"name": "pq", "format": "parquet"}],
+            "synth": {"images": 12, "per_image": 2, "partition_images": 4, "judge_probe": {"rows": 0}}
+            | {"model": served.spec(), "max_retries": 0}
+            | synth,
+        }
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump(tree))
+        return load_recipe(path)
+
+    return write
+
+
+def some(*steps):
+    """Refuse about a third of the requests of these steps."""
+
+    def refuse(step, body):
+        return 400 if step in steps and zlib.crc32(str(body["messages"]).encode()) % 3 == 0 else 0
+
+    return refuse
+
+
+def rows_of(work):
+    """Return the rows that the run ends with: partitions that were begun again have other names."""
+    folders = ("ledger", "records/synthetic", "exports/pq")
+    return {
+        folder: sorted(str(row) for path in sorted((work / folder).rglob("*.parquet")) for row in read(path))
+        for folder in folders
+    }
+
+
+def read(path):
+    return pq.ParquetFile(path).read().to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes"),
+    [
+        (("tag",), {}),
+        (("classify", "judge"), {}),
+        (("tag", "generate"), {"offer": {"mapping": "package", "max_share": 0.5}}),
+    ],
+)
+def test_what_failed_is_asked_again_and_it_ends_as_if_it_never_had(write, served, tmp_path, steps, changes):
+    recipe = write(**changes)
+    run(recipe, Location.of(tmp_path / "sound"), QUIET)
+    sound = served.taken()
+    served.refuse = some(*steps)
+    hurt = run(recipe, Location.of(tmp_path / "w"), QUIET)
+    assert 0 < sum(hurt.books["synthetic"].quarantined.values()) <= 12
+    before = served.taken()
+    served.refuse = lambda step, body: 0
+    assert run(recipe, Location.of(tmp_path / "w"), QUIET).books == hurt.books
+    assert served.taken() == {}, "nobody asked for it"
+    run(recipe, Location.of(tmp_path / "w"), QUIET, subset=RETRY)
+    again = served.taken()
+    assert sum(again.values()) < sum(sound.values())
+    assert again[steps[0]] + before[steps[0]] >= sound[steps[0]]
+    assert rows_of(tmp_path / "w") == rows_of(tmp_path / "sound")
+    run(recipe, Location.of(tmp_path / "w"), QUIET, subset=RETRY)
+    assert served.taken() == {}, "nothing has failed"
+
+
+def test_a_hopeless_model_stops_the_run_before_it_has_asked_everything(write, served, tmp_path):
+    served.refuse = lambda step, body: 400
+    work = Location.of(tmp_path / "w")
+    message = (
+        r"synthesis: 16 of 24 attempts are in quarantine \(synth.tag.request_refused 16\), the last with: refused: HTTP 400.*"
+        r"synth.max_quarantined=0.5. .*`infinity-mm synth RECIPE --work DIR --retry`"
+    )
+    with pytest.raises(StageError, match=message):
+        run(write(), work, QUIET)
+    assert served.taken() == {"tag": 8}, "the third partition was not begun"
+    with pytest.raises(StageError, match="16 of 24"):
+        run(write(), work, QUIET)
+    assert served.taken() == {}
+    served.refuse = lambda step, body: 0
+    assert run(write(), work, QUIET, subset=RETRY).books["synthetic"].quarantined == {}
+    run(write(), Location.of(tmp_path / "sound"), QUIET)
+    assert rows_of(tmp_path / "w") == rows_of(tmp_path / "sound")
+
+
+def test_a_budget_can_be_raised(write, served, tmp_path):
+    served.refuse = lambda step, body: 400
+    books = run(write(max_quarantined=1.0), Location.of(tmp_path / "w"), QUIET).books
+    assert sum(books["synthetic"].quarantined.values()) == 24
