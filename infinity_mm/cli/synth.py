@@ -38,8 +38,8 @@ def _list_prompts(context: click.Context, parameter: click.Parameter, value: boo
     used = {name: step for step, name in PROMPTS.items()}
     for name in packaged_prompts():
         prompt = load_prompt(*name)
-        step = f"step {used[name]}" if name in used else "of no step"
-        click.echo(f"{prompt.file:<16} {prompt.sha256[:16]}  {step:<14} {', '.join(s for s, _ in prompt.sections)}")
+        step = f"prompts.{used[name]}" if name in used else "the package's"
+        click.echo(f"{prompt.file:<16} {prompt.sha256[:16]}  {step:<16} {', '.join(s for s, _ in prompt.sections)}")
     context.exit()
 
 
@@ -59,7 +59,7 @@ def _list_prompts(context: click.Context, parameter: click.Parameter, value: boo
     is_eager=True,
     expose_value=False,
     callback=_list_prompts,
-    help="List the package's prompt files, and exit.",
+    help="List the package's prompt files with the key of synth that replaces them, and exit.",
 )
 @set_option
 @licenses_option
