@@ -147,11 +147,11 @@ def test_alone_as_in_a_batch_of_sixteen(chat: Chat) -> None:
 
 @pytest.mark.slow
 def test_engines_agree_when_greedy(transformers_chat: Chat, vllm_chat: Chat, openai_chat: Chat) -> None:
-    asked = [described(index) for index in range(24)]
+    asked = [described(index) for index in range(12)]
     texts = [[reply.text for reply in chat(asked)] for chat in (transformers_chat, vllm_chat, openai_chat)]
     # Sums in another order may flip a near tie; on every machine seen so far none did.
     for other in texts[1:]:
-        assert sum(a == b for a, b in zip(texts[0], other, strict=True)) >= 22
+        assert sum(a == b for a, b in zip(texts[0], other, strict=True)) >= 11
 
 
 def test_failures_are_the_declared_ones(chat: Chat) -> None:
