@@ -1,56 +1,30 @@
 """What failed is asked again on request, and only that; too much of it stops the run."""
 
 import zlib
-from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from infinity_mm.errors import StageError
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.pipeline.synthesis import Subset
 from infinity_mm.recipe import load_recipe
-from tests.inline import InlineEngine
-from tests.pipeline.served import Served
 
 pytest.importorskip("openai")
+pytestmark = pytest.mark.usefixtures("no_ray")
 
 QUIET = RunOptions(quiet=True)
 RETRY = Subset(failed_again=True)
 
 
-@pytest.fixture(autouse=True)
-def no_ray(monkeypatch):
-    monkeypatch.setattr("infinity_mm.pipeline.run.Engine", InlineEngine)
-
-
 @pytest.fixture
-def served() -> Iterator[Served]:
-    server = Served()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def write(demo_input, tmp_path, served):
+def write(write_served):
     """Return a function that writes a small recipe whose model is `served`, and returns it loaded."""
 
     def write(**synth):
-        tree = {
-            "name": "small",
-            "sources": [{"name": "llava_mix665k", "root": str(demo_input / "llava_mix665k"), "limit": 60}],
-            "dedup": {"mode": "off"},
-            "export": [{"name": "pq", "format": "parquet"}],
-            "synth": {"images": 12, "per_image": 2, "partition_images": 4, "judge_probe": {"rows": 0}}
-            | {"model": served.spec(), "max_retries": 0}
-            | synth,
-        }
-        path = tmp_path / "small.yaml"
-        path.write_text(yaml.safe_dump(tree))
-        return load_recipe(path)
+        keys = {"images": 12, "per_image": 2, "partition_images": 4, "max_retries": 0} | synth
+        return load_recipe(write_served(limit=60, **keys))
 
     return write
 
