@@ -192,6 +192,14 @@ class Engine:
                 ray.cancel(reference, force=False)
             pool.close()
 
+    def check_room(self, who: str, need: Resources) -> None:
+        """Raise `EngineError` where an embedded node cannot hold one worker of `who`; a cluster may grow."""
+        if self._address is None and not (there := _cluster()).how_many(need):
+            raise EngineError(
+                f"{who} needs {need} for one engine, and this machine offers {there}; lower `gpus` or `cpus` "
+                "of the model in the recipe, or give --address of a cluster that has them"
+            )
+
     def _room(self, stage: str, need: Resources, wanted: int, tell: Callable[[str], None]) -> int:
         """Return how many of the wanted workers an embedded node can hold; all for a cluster, which may grow.
 
@@ -199,13 +207,8 @@ class Engine:
         """
         if self._address is not None:
             return wanted
-        there = _cluster()
-        room = there.how_many(need)
-        if not room:
-            raise EngineError(
-                f"stage {stage!r} needs {need} for one engine, and this machine offers {there}; lower `gpus` or `cpus` "
-                "of the model in the recipe, or give --address of a cluster that has them"
-            )
+        self.check_room(f"stage {stage!r}", need)
+        room = _cluster().how_many(need)
         if room < wanted:
             tell(f"stage {stage!r}: room for {room} of {wanted} workers with {need} each")
         return min(room, wanted)

@@ -37,7 +37,7 @@ from infinity_mm.sources.options import with_options
 from infinity_mm.sources.own.check import check
 from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.located import located as located_synth
-from infinity_mm.synth.located import unlocated
+from infinity_mm.synth.located import unlocated, with_model_folders
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.takedown import TakedownFile, located
 
@@ -233,6 +233,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: expected keys and values at the top, got {type(tree).__name__}")
     for text in overrides:
         _override(tree, text)
+    base = path.resolve().parent
+    tree["synth"] = with_model_folders(tree.get("synth"), base)
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
@@ -240,7 +242,6 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     _check_filters(path, recipe)
     sources = tuple(_check_source(path, use) for use in recipe.sources)
     _check_mixture(path, recipe)
-    base = path.resolve().parent
     takedown = tuple(located(use, Location.of(use.file, base=base)) for use in recipe.takedown)
     index = _check_index(path, recipe.decontaminate)
     synth = None if recipe.synth is None else _located_synth(path, recipe.synth)

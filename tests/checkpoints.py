@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from io import BytesIO
@@ -100,4 +101,15 @@ def _pair(folder: Path, config: Any, model: Any, processor: Any) -> Path:
     made.save_pretrained(folder)
     words.save_pretrained(folder)
     processor.save_pretrained(folder)
+    return folder
+
+
+def whole_folder(folder: Path) -> Path:
+    """Write what a folder of a Qwen2.5-VL holds, as far as its names and lengths show; nothing can load it."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "preprocessor_config.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     return folder

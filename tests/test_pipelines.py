@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infinity_mm.errors import ModelError, RecipeError
+from infinity_mm.errors import RecipeError
 from infinity_mm.pipeline.forecast import _stages
-from infinity_mm.pipeline.synthesis import check_synthesis
+from infinity_mm.pipeline.required import check_synthesis
 from infinity_mm.recipe import load_recipe
 
 FOLDER = Path(__file__).parents[1] / "pipelines"
@@ -61,7 +61,7 @@ def test_the_synthetic_recipe_takes_a_real_model_by_two_lines(place):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_every_family_can_write_or_judge_without_its_weights_at_hand(place, name, monkeypatch):
-    monkeypatch.setattr("infinity_mm.pipeline.synthesis.resolve_engine", lambda spec: "vllm")
+    monkeypatch.setattr("infinity_mm.pipeline.required.resolve_engine", lambda spec: "vllm")
     monkeypatch.setattr("infinity_mm.synth.models.resolving._absent", lambda packages: [])
     path = place("synthetic")
     for role in ("model", "judge"):
@@ -69,17 +69,17 @@ def test_every_family_can_write_or_judge_without_its_weights_at_hand(place, name
         assert getattr(params, role).max_model_len == 8192
         check_synthesis(params)
     if "trust" in NAMED[name]:
-        with pytest.raises(ModelError, match="trust_remote_code"):
+        with pytest.raises(RecipeError, match="trust_remote_code"):
             check_synthesis(load_recipe(path, (f"synth.model={{name: {name}}}",)).synth)
 
 
 def test_plan_tells_of_the_models_and_refuses_what_cannot_run(place, monkeypatch):
-    for module in ("pipeline.synthesis", "pipeline.forecast"):
+    for module in ("pipeline.required", "pipeline.forecast"):
         monkeypatch.setattr(f"infinity_mm.{module}.resolve_engine", lambda spec: "vllm")
     path = place("synthetic")
     lines = [line for line in _stages(load_recipe(path, REAL)) if line.startswith("model")]
     assert len(lines) == 2
     assert "Qwen2.5-VL, a picture of 1024 x 1024 takes 1,371 of 8,192 tokens" in lines[0]
     assert "InternVL (-hf), a picture of 1024 x 1024 takes 2,562" in lines[1]
-    with pytest.raises(RecipeError, match=r"synth\.model: .*trust_remote_code"):
+    with pytest.raises(RecipeError, match=r"synth\.judge: .*trust_remote_code"):
         _stages(load_recipe(path, ("synth.judge={name: OpenGVLab/InternVL3-8B}",)))

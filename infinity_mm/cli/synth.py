@@ -192,21 +192,20 @@ def types_table(report: SynthesisReport) -> Table:
 
 def steps_table(report: SynthesisReport) -> Table:
     """Return the yield and the cost of each step."""
-    from infinity_mm.synth.outcomes import STAGES
+    from infinity_mm.synth.outcomes import COUNTS, STAGES
 
     table = Table(title="steps", title_justify="left")
     table.add_column("step")
     for name in ("in", "out", "calls", "from cache", "tokens in", "tokens out"):
         table.add_column(name, justify="right")
     table.add_column("ended", overflow="fold")
-    known = {"in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "completion_tokens"}
     for one in report.taggers:
         reasons = "  ".join(f"{reason} {n}" for reason, n in one.reasons.items())
         row = (one.pictures, one.tagged, one.pictures, 0, 0, 0)
         table.add_row(f"tagger {one.tagger.name}", *(f"{n:,}" for n in row), reasons)
     for stage, step in STAGES:
         flow, cost = report.yields[stage], report.calls[step]
-        reasons = "  ".join(f"{reason} {n}" for reason, n in flow.items() if reason not in known)
+        reasons = "  ".join(f"{reason} {n}" for reason, n in flow.items() if reason not in COUNTS)
         numbers = (flow["in"], flow["out"], cost.calls, cost.cached, cost.prompt_tokens, cost.completion_tokens)
         table.add_row(step, *(f"{n:,}" for n in numbers), reasons)
     return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 
-from infinity_mm.errors import ModelError, RecipeError
 from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.ingest import make_tasks
@@ -20,8 +19,8 @@ from infinity_mm.pipeline.preflight import (
     unmatched,
 )
 from infinity_mm.pipeline.preparing import prepare
+from infinity_mm.pipeline.required import check_synthesis
 from infinity_mm.pipeline.run import RunOptions, run
-from infinity_mm.pipeline.synthesis import check_synthesis
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
@@ -158,11 +157,8 @@ def _stages(recipe: Recipe) -> list[str]:
         most = f"{recipe.dedup.max_merged_turns} turns and {recipe.dedup.max_merged_chars} characters"
         stages.append(f"merge     conversations about one picture, up to {most}")
     if recipe.synth is not None:
-        try:
-            check_synthesis(recipe.synth)
-            engine = resolve_engine(recipe.synth.model)
-        except ModelError as error:
-            raise RecipeError(f"synth.model: {error}") from error
+        check_synthesis(recipe.synth)
+        engine = resolve_engine(recipe.synth.model)
         attempts = recipe.synth.images * recipe.synth.per_image
         stages.append(f"synth     {attempts} attempts by {recipe.synth.model.name} under {engine}")
         stages += [f"model     {model.name}: {describe(model)}" for model in models_of(recipe.synth)]

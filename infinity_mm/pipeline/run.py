@@ -29,8 +29,9 @@ from infinity_mm.pipeline.pinning import remember
 from infinity_mm.pipeline.planning import run_planning
 from infinity_mm.pipeline.preparing import Prepared, prepare
 from infinity_mm.pipeline.rails import check_drops, watch_quarantine
+from infinity_mm.pipeline.required import check_models, check_synthesis
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
-from infinity_mm.pipeline.synthesis import Subset, check_synthesis, run_synthesis
+from infinity_mm.pipeline.synthesis import Subset, run_synthesis
 from infinity_mm.progress import Reporter
 from infinity_mm.recipe import Recipe, recipe_fingerprint
 from infinity_mm.report import write_report
@@ -81,6 +82,8 @@ def open_run(recipe: Recipe, work: Location, options: RunOptions) -> Iterator[tu
     if recipe.synth is not None:
         check_synthesis(recipe.synth)  # hours of other work would come before the first call
     with exclusive(work), Engine(options.address, options.workers) as engine:
+        if recipe.synth is not None:
+            check_models(engine, recipe.synth)
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
         remember(context.store, prepared.revisions)
         yield context, prepared

@@ -35,15 +35,13 @@ from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
 from infinity_mm.synth.engines.shared import SharedChat, Turns
-from infinity_mm.synth.models.describing import folder_at_hand, warning
-from infinity_mm.synth.models.resolving import check_engine, model_rules
-from infinity_mm.synth.outcomes import Outcome
+from infinity_mm.synth.models.describing import warning
+from infinity_mm.synth.outcomes import Outcome, dry_step
 from infinity_mm.synth.params import SynthParams, models_of
 from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded, Recording
 from infinity_mm.synth.run_step import check, identity, synthesise, write
 from infinity_mm.synth.select_images import COLUMNS, select_images
-from infinity_mm.synth.tagging.identity import asked, check_tagger
 from infinity_mm.synth.tiny_model import is_trained
 
 VERSION = 1
@@ -164,18 +162,6 @@ class PilotWorker:
         return {"seconds": seconds, **counts}
 
 
-def check_synthesis(params: SynthParams) -> None:
-    """Find before any work what would stop the synthesis.
-
-    Raises `RecipeError`, or `ModelError` where there is no engine, or none that may run the model.
-    """
-    check(params)
-    for spec in models_of(params):
-        check_engine(spec, model_rules(spec, folder_at_hand(spec)), resolve_engine(spec))
-    for use in asked(params.taggers):
-        check_tagger(use)
-
-
 def run_synthesis(
     context: Context, fates: Sequence[Fate], subset: Subset = Subset()
 ) -> tuple[list[Fate], int, SynthesisReport]:
@@ -210,6 +196,8 @@ def run_synthesis(
     losses = run_losses(context, tasks, params.loss, reference)
     made = run_settling(context, made, losses, params)
     report = read_report(context.store, tasks, _settings(params, spec, placing, named))
+    if (dry := dry_step(report.yields)) is not None:
+        context.reporter.line(f"warning: {dry}; `infinity-mm explain` tells the detail of each")
     probed = [(task.attempts, task.places) for task in tasks]
     judge = run_probing(context, probed, spec)
     beside = {

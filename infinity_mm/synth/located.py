@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,46 @@ from typing import Any
 from infinity_mm.errors import RecipeError
 from infinity_mm.fs import Location
 from infinity_mm.synth.annotated import package_mapping, package_seeds
+from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.prompts import load_prompt, read_prompt_file
 from infinity_mm.synth.provenance import PROMPTS
 from infinity_mm.synth.tagging.params import DEFAULT, Tagger, with_vocabulary
 from infinity_mm.synth.tagging.vocabulary import package_vocabulary
 
+#: Keys of a recipe's `synth` that name a model, at any depth.
+_MODELS = frozenset({"model", "judge", "embedding"})
 #: What `synth.seeds`, `synth.offer.mapping` and a vocabulary say for the seed rows of the package, and what is made of
 #: them.
 PACKAGE = "package"
+
+
+def with_model_folders(synth: Any, base: Path) -> Any:
+    """Return the `synth` of a recipe as it was read, with the names of models that are folders made absolute.
+
+    A name is a folder where one is there, seen from `base` or else from the working directory, or where it begins as
+    only paths do; every other is left alone, as a name on the hub.
+    """
+    if isinstance(synth, list):
+        return [with_model_folders(item, base) for item in synth]
+    if not isinstance(synth, dict):
+        return synth
+    found = {key: with_model_folders(value, base) for key, value in synth.items()}
+    for key in _MODELS & found.keys():
+        use = found[key]
+        if isinstance(use, dict) and isinstance(use.get("name"), str) and use.get("base_url") is None:
+            found[key] = use | {"name": _folder(use["name"], base)}
+    return found
+
+
+def _folder(name: str, base: Path) -> str:
+    path = Path(name).expanduser()
+    if name in (EMBEDDED, RANDOM) or path.is_absolute():
+        return name
+    there = next((place for place in (base / path, Path.cwd() / path) if place.is_dir()), None)
+    if there is None and not name.startswith((".", "~")):
+        return name
+    return os.path.normpath(there or base / path)
 
 
 def located(params: SynthParams, base: Path) -> SynthParams:

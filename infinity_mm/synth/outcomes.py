@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ STAGES: tuple[tuple[str, StepName], ...] = (
     (step3_generate.STAGE, "generate"),
     (step4_filter.STAGE, "judge"),
 )
+#: What is counted of a step beside the reasons by which attempts ended in it.
+COUNTS = ("in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "completion_tokens")
 #: Where a question that became a turn of another record is booked; see `infinity_mm.synth.merge`.
 MERGE_STAGE = "synth.merge"
 #: Reason of an attempt whose type was not asked for this time, by `infinity-mm synth --only`.
@@ -132,8 +134,7 @@ def _steps(outcomes: Iterable[Outcome]) -> dict[str, Any]:
             steps[stage_of.get(made.step, step4_filter.STAGE)].update(
                 tries=made.attempts, prompt_tokens=made.prompt_tokens, completion_tokens=made.completion_tokens
             )
-    fields = ("in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "completion_tokens")
-    return {stage: {f: steps[stage][f] for f in fields} | _reasons(reasons[stage]) for stage, _ in STAGES}
+    return {stage: {f: steps[stage][f] for f in COUNTS} | _reasons(reasons[stage]) for stage, _ in STAGES}
 
 
 def _type(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -169,3 +170,13 @@ def add_yields(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
         else:
             total[key] = total.get(key, 0) + value
     return total
+
+
+def dry_step(flows: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Say which step let no attempt through, and why, from its yields by stage; None where every step let some."""
+    for stage, step in STAGES:
+        flow = flows.get(stage, {})
+        if flow.get("in") and not flow.get("out"):
+            why = ", ".join(f"{reason} {count}" for reason, count in flow.items() if reason not in COUNTS)
+            return f"none of {flow['in']:,} attempts came out of the step {step}: {why}"
+    return None

@@ -25,7 +25,7 @@ from infinity_mm.synth.assemble import assemble, attempt_id
 from infinity_mm.synth.calls import Call, call
 from infinity_mm.synth.chat import Chat, ModelSpec, Reply, Request
 from infinity_mm.synth.merge import merge_turns
-from infinity_mm.synth.models.resolving import model_rules
+from infinity_mm.synth.models.resolving import rules_at_hand
 from infinity_mm.synth.offers import with_offers
 from infinity_mm.synth.outcomes import NOT_ASKED, Outcome, StepCall
 from infinity_mm.synth.params import CallName, CheckName, StepName, SynthParams
@@ -101,7 +101,7 @@ def check(params: SynthParams) -> None:
     if writer_tags(params.taggers) is not None:
         needs.insert(0, ("a list of tags", token_budget(step1_tag.schema(params)), writer))
     for name, tokens, model in needs:
-        pictures = model_rules(model).pictures
+        pictures = rules_at_hand(model).pictures
         picture = 0 if pictures is None else pictures.most(model.max_image_side)
         if tokens + picture >= model.max_model_len:
             seen = f" and the picture up to {picture}" if picture else ""

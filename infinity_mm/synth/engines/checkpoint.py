@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from infinity_mm.errors import ModelError
+from infinity_mm.nearest import nearest
 from infinity_mm.synth.chat import EngineInfo, ModelSpec
+from infinity_mm.synth.engines.folders import check_folder
 
 #: Name of the small trained checkpoint that ships with the package.
 EMBEDDED: Final = "embedded"
@@ -74,22 +77,86 @@ def locate(spec: ModelSpec) -> Checkpoint:
     return _hub_snapshot(spec)
 
 
+def check_place(spec: ModelSpec, pictures: bool = True) -> None:
+    """Look for a model before any work, without the network: a whole folder here, or what could be a hub name.
+
+    `pictures` as for `check_folder`. Raises `ModelError` where it is neither.
+    """
+    if spec.base_url is not None or spec.name in (EMBEDDED, RANDOM):
+        return
+    folder = Path(spec.name).expanduser()
+    if folder.is_dir():
+        check_folder(folder, pictures)
+        return
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(spec.name)
+    except HFValidationError as fault:
+        raise ModelError(_no_such(spec.name)) from fault
+
+
+def folder_at_hand(spec: ModelSpec) -> Path | None:
+    """Return the folder of the checkpoint where it is on this machine, a local one or the hub's cached one."""
+    folder = Path(spec.name).expanduser()
+    if folder.is_dir():
+        return folder
+    if spec.base_url is not None or spec.name in (EMBEDDED, RANDOM):
+        return None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(spec.name, "config.json", revision=spec.revision)
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def reach(spec: ModelSpec) -> bool:
+    """Have the hub send the config.json of a model that is not here: a few kilobytes that show that it can be had.
+
+    True where it was sent. Raises `ModelError` where the hub is away, does not know the model, or refuses it.
+    """
+    if spec.base_url is not None or spec.name in (EMBEDDED, RANDOM) or folder_at_hand(spec) is not None:
+        return False
+    _snapshot(spec, ("config.json",))
+    return True
+
+
+def _no_such(name: str) -> str:
+    folder = Path(name).expanduser()
+    beside = [path.parent.name for path in folder.parent.glob("*/config.json")]
+    hint = f"; {nearest(folder.name, beside)}" if beside else ""
+    return f"model {name!r} is neither a folder here nor a hub name (owner/name){hint or '; correct it'}"
+
+
+def _out_of_reach(spec: ModelSpec, fault: Exception) -> str:
+    words = str(fault).strip().splitlines() or [type(fault).__name__]
+    return (
+        f"model {spec.name!r} (revision {spec.revision or 'default'}) is no folder here, and could not be had from the "
+        f"hub: {words[0].rstrip('.')}. Check the name, the network and HF_TOKEN, or download it elsewhere and give its "
+        "folder as the model's name."
+    )
+
+
 def _hub_snapshot(spec: ModelSpec) -> Checkpoint:
+    folder = _snapshot(spec, _PATTERNS)
+    return Checkpoint(folder, spec.name, folder.name)
+
+
+def _snapshot(spec: ModelSpec, patterns: Sequence[str]) -> Path:
+    """Return the folder of the hub's files under these names, those downloaded that are not here."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(spec.name, revision=spec.revision, allow_patterns=list(_PATTERNS)))
+        return Path(snapshot_download(spec.name, revision=spec.revision, allow_patterns=list(patterns)))
     except HFValidationError as fault:
-        raise ModelError(
-            f"model {spec.name!r} is neither a folder here nor a hub name (owner/name). Correct synth.model.name."
-        ) from fault
+        raise ModelError(_no_such(spec.name)) from fault
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as fault:
-        raise ModelError(
-            f"model {spec.name!r} (revision {spec.revision or 'default'}) could not be had from the hub: {fault}. "
-            "Check the name, the network and HF_TOKEN, or download it elsewhere and give its folder as model name."
-        ) from fault
-    return Checkpoint(folder, spec.name, folder.name)
+        raise ModelError(_out_of_reach(spec, fault)) from fault
 
 
 def folder_revision(folder: Path) -> str:

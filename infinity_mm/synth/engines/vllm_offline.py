@@ -104,8 +104,9 @@ class VllmChat:
             ) from fault
         except common.ENGINE_FAULTS as fault:
             raise ModelError(
-                f"vLLM could not load {spec.name!r} with {arguments}: {type(fault).__name__}: {fault}. Check that vLLM "
-                "supports the architecture, that memory suffices (max_model_len, gpus), or take another engine."
+                f"vLLM could not load {spec.name!r}: {type(fault).__name__}: {fault}. Check that vLLM supports the "
+                "architecture, that memory suffices (max_model_len, gpus), or take another engine. It was told "
+                f"{arguments}."
             ) from fault
         self._spec = spec
         self._rules = model_rules(spec, checkpoint.folder)

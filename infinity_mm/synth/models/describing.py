@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 from infinity_mm.synth.chat import ModelSpec
-from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM
-from infinity_mm.synth.models.resolving import ModelRules, model_rules
+from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, folder_at_hand
+from infinity_mm.synth.engines.select import local_gpus
+from infinity_mm.synth.models.resolving import ModelRules, rules_at_hand
 
 #: Bytes of a weight in bfloat16, in which published checkpoints are stored.
 _WEIGHT_BYTES = 2
@@ -17,32 +18,15 @@ _WEIGHT_BYTES = 2
 _ROOM = 0.8
 
 
-def folder_at_hand(spec: ModelSpec) -> Path | None:
-    """Return the folder of the checkpoint where it is on this machine, a local one or the hub's cached one."""
-    folder = Path(spec.name).expanduser()
-    if folder.is_dir():
-        return folder
-    if spec.base_url is not None or spec.name in (EMBEDDED, RANDOM):
-        return None
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(spec.name, "config.json", revision=spec.revision)
-    except HFValidationError:
-        return None
-    return Path(found).parent if isinstance(found, str) else None
-
-
 def describe(spec: ModelSpec) -> str:
     """Return a line on the model's family, what a picture takes of its context, and its weights."""
     if spec.name in (EMBEDDED, RANDOM):
         return "ships with the package" if spec.name == EMBEDDED else "random weights, its words are noise"
-    folder = folder_at_hand(spec)
-    rules = model_rules(spec, folder)
-    parts = [_pictures(spec, rules)]
+    parts = [_pictures(spec, rules_at_hand(spec))]
     if spec.base_url is None:
-        parts.append(_weights(spec, folder))
+        parts.append(_weights(spec, folder_at_hand(spec)))
+        if spec.gpus > (here := local_gpus()):
+            parts.append(f"it takes {spec.gpus:g} GPU{'s' * (spec.gpus != 1)}, {here or 'none'} here: see --address")
     if spec.base_url is None and re.search(r"thinking", spec.name, re.IGNORECASE):
         parts.append("it thinks aloud, which constrained answers leave no place for: the Instruct one will do better")
     return "; ".join(parts)
@@ -50,7 +34,7 @@ def describe(spec: ModelSpec) -> str:
 
 def warning(spec: ModelSpec) -> str | None:
     """Return what should be known of a model without a family, else None."""
-    if spec.name in (EMBEDDED, RANDOM) or model_rules(spec, folder_at_hand(spec)).family is not None:
+    if spec.name in (EMBEDDED, RANDOM) or rules_at_hand(spec).family is not None:
         return None
     return (
         f"{spec.name} is of no family whose picture rules are known: nothing but max_image_side "

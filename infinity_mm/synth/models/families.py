@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from infinity_mm.synth.models.idefics3 import IDEFICS3, SMOLVLM
@@ -40,8 +42,25 @@ def family_of_type(model_type: str | None) -> Family | None:
 
 
 def defaults(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a model's specification with the family's lengths where it gives none."""
-    family = family_of_type(value.get("family")) or family_of_name(str(value.get("name", "")))
+    """Return the fields of a model's specification with the family's lengths where it gives none.
+
+    Of a model in a folder here, the folder's config.json tells the family, whatever its name.
+    """
+    name = str(value.get("name", ""))
+    family = (
+        family_of_type(value.get("family"))
+        or family_of_type(read_object(Path(name).expanduser() / "config.json").get("model_type"))
+        or family_of_name(name)
+    )
     if family is None:
         return value
     return {"max_model_len": family.max_model_len, "max_image_side": family.max_image_side} | value
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; {} where there is no file, or something else in it."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 
 from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import ModelSpec
-from infinity_mm.synth.models.families import family_of_name, family_of_type
+from infinity_mm.synth.engines.checkpoint import folder_at_hand
+from infinity_mm.synth.models.families import family_of_name, family_of_type, read_object
 from infinity_mm.synth.models.rules import Family, PictureRule
 
 #: Files of a checkpoint that hold the image processor's configuration; the newer one has it under a key of its own.
@@ -32,6 +32,8 @@ class ModelRules:
     template: Mapping[str, Any]
     #: Whether its pictures stand before all instructions.
     picture_first: bool = False
+    #: The family that config.json tells, where it is at hand and tells a known one.
+    told: Family | None = None
 
     def picture_tokens(self, width: int, height: int) -> int:
         """Return the prompt tokens of a picture of this size in pixels; 0 where no rule is known."""
@@ -58,7 +60,8 @@ def model_rules(spec: ModelSpec, folder: Path | None = None) -> ModelRules:
         A picture takes more tokens than the recipe allows even with the smallest setting.
     """
     config, processor = ({}, {}) if folder is None else _read_configurations(folder)
-    family = family_of_type(spec.family) or family_of_type(config.get("model_type")) or family_of_name(spec.name)
+    told = family_of_type(config.get("model_type"))
+    family = family_of_type(spec.family) or told or family_of_name(spec.name)
     if family is None:
         return ModelRules(None, None, dict(spec.processor), dict(spec.chat_template), bool(spec.picture_first))
     own = family.rule(spec.name.lower(), config, processor)
@@ -71,7 +74,12 @@ def model_rules(spec: ModelSpec, folder: Path | None = None) -> ModelRules:
     settings = {} if rule == own else rule.arguments()
     first = family.picture_first if spec.picture_first is None else spec.picture_first
     template = {**family.template, **spec.chat_template}
-    return ModelRules(family, rule, settings | dict(spec.processor), template, first)
+    return ModelRules(family, rule, settings | dict(spec.processor), template, first, told)
+
+
+def rules_at_hand(spec: ModelSpec) -> ModelRules:
+    """Return what holds for a model with what is known without a download; raises as `model_rules` does."""
+    return model_rules(spec, folder_at_hand(spec))
 
 
 def picture_budget(spec: ModelSpec) -> int:
@@ -82,12 +90,19 @@ def picture_budget(spec: ModelSpec) -> int:
 def check_engine(spec: ModelSpec, rules: ModelRules, engine: str) -> None:
     """Raise `ModelError` where the engine cannot run the model as things stand.
 
-    Its class or a package may be absent, or it brings code that the recipe does not allow to run.
+    Its class or a package may be absent, it may bring code that the recipe does not allow to run, or its config.json
+    may tell another family than the recipe.
     """
     family = rules.family
     if family is None or engine == "openai":
         return
-    if absent := _absent(family.packages):
+    if (told := rules.told) is not None and told is not family:
+        raise ModelError(
+            f"{spec.name} is {told.name} by its config.json, and the recipe's family, {spec.family}, is "
+            f"{family.name}; leave family out"
+        )
+    # Processors of families that take videos are whole only with torchvision, also for pictures alone.
+    if absent := _absent((*family.packages, *(["torchvision"] if family.videos else []))):
         raise ModelError(f"{spec.name} ({family.name}) needs {', '.join(absent)}: pip install {' '.join(absent)}")
     if engine == "transformers" and not family.in_transformers:
         raise ModelError(
@@ -110,14 +125,6 @@ def _read_configurations(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return config.json, and the image processor's part of its configuration; {} for what is not there."""
     processor: dict[str, Any] = {}
     for name in _PROCESSOR_FILES:
-        found = _read(folder / name)
+        found = read_object(folder / name)
         processor |= found | (found.get("image_processor") or {})
-    return _read(folder / "config.json"), processor
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return read_object(folder / "config.json"), processor

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from infinity_mm.synth.chat import ModelSpec
+from infinity_mm.synth.engines.checkpoint import folder_at_hand
 from infinity_mm.synth.models import describing
 
 
@@ -34,7 +35,7 @@ def test_a_folder_here(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "smolvlm"}))
     (tmp_path / "model.safetensors").write_bytes(bytes(2_000_000))
     spec = ModelSpec(name=str(tmp_path), max_model_len=4096)
-    assert describing.folder_at_hand(spec) == tmp_path
+    assert folder_at_hand(spec) == tmp_path
     assert "weights here, 0.0 GB" in describing.describe(spec)
     assert describing.warning(spec) is None
 
