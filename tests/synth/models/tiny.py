@@ -58,8 +58,10 @@ def tokenizer(special: tuple[str, ...]) -> Any:
 
 def qwen2_5_vl(folder: Path) -> Path:
     """Write a Qwen2.5-VL of two layers, with the image processor of the published checkpoints."""
+    import torch
     import transformers as tf
 
+    torch.manual_seed(17)
     ids = {name: _QWEN.index(name) for name in _QWEN}
     text = _TEXT | {"rope_scaling": {"type": "mrope", "rope_type": "default", "mrope_section": [4, 6, 6]}}
     config = tf.Qwen2_5_VLConfig(
@@ -116,8 +118,10 @@ def smolvlm(folder: Path) -> Path:
 
 
 def _tiled(folder: Path, name: str, configuration: Any, model: Any) -> Path:
+    import torch
     from transformers import LlamaConfig
 
+    torch.manual_seed(17)
     vision = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = configuration(
         text_config=LlamaConfig(**_TEXT, head_dim=32, pad_token_id=0, bos_token_id=1, eos_token_id=2),
