@@ -6,14 +6,19 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Literal
 
 from infinity_mm.engine import Engine
-from infinity_mm.errors import EngineError, ModelError
+from infinity_mm.errors import EngineError, InfinityMMError, ModelError
 from infinity_mm.frozen import Frozen
+from infinity_mm.pipeline.required import check_synthesis
+from infinity_mm.recipe import Recipe
 from infinity_mm.synth.chat import ModelSpec
 from infinity_mm.synth.engines.select import local_gpus, resolve_engine
+from infinity_mm.synth.models.describing import describe
+from infinity_mm.synth.params import models_of
 
 
 class Condition(Frozen):
@@ -24,8 +29,8 @@ class Condition(Frozen):
     detail: str
 
 
-def examine() -> list[Condition]:
-    """Look at everything a run may need; starts and stops an embedded Ray node."""
+def examine(recipe: Recipe | None = None) -> list[Condition]:
+    """Look at everything a run may need, and at the models of a recipe; starts and stops an embedded Ray node."""
     supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
     found = [
         Condition(
@@ -41,7 +46,24 @@ def examine() -> list[Condition]:
     ]
     extras = (("webdataset", "reads WebDataset exports back"), ("datasets", "reads Parquet exports back"),
               ("openai", "talks to model endpoints"))  # fmt: skip
-    return found + [_package(name, use) for name, use in extras]
+    return found + [_package(name, use) for name, use in extras] + list(_models(recipe))
+
+
+def _models(recipe: Recipe | None) -> Iterator[Condition]:
+    """Yield what `infinity-mm plan` tells of the models, one that cannot run as a problem."""
+    if recipe is None or recipe.synth is None:
+        return
+    problem = None
+    try:
+        check_synthesis(recipe.synth)
+    except InfinityMMError as error:
+        problem = str(error)
+    for spec in models_of(recipe.synth):
+        short = spec.gpus > local_gpus() and spec.base_url is None
+        state: Literal["ok", "problem"] = "problem" if short else "ok"
+        yield Condition(what="model", state=state, detail=f"{spec.name}: {describe(spec)}")
+    if problem is not None:
+        yield Condition(what="recipe", state="problem", detail=problem)
 
 
 def _package(name: str, use: str) -> Condition:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from infinity_mm.cli.options import console, json_option, print_json
 
 
 @click.command()
+@click.argument("recipe", type=click.Path(path_type=Path), required=False)
 @json_option
-def doctor(as_json: bool) -> None:
-    """Say what this machine can do: Python, Ray, engines, GPUs, loaders, memory, disk."""
-    from infinity_mm.doctor import examine
+def doctor(recipe: Path | None, as_json: bool) -> None:
+    """Say what this machine can do: Python, Ray, engines, GPUs, loaders, memory, disk.
 
-    findings = examine()
+    With RECIPE also what its models take, and whether they can run here.
+    """
+    from infinity_mm.doctor import examine
+    from infinity_mm.recipe import load_recipe
+
+    findings = examine(None if recipe is None else load_recipe(recipe))
     if as_json:
         print_json([finding.model_dump() for finding in findings])
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from infinity_mm.errors import RecipeError
 from infinity_mm.frozen import Frozen
@@ -31,6 +32,8 @@ from infinity_mm.pipeline.workers import WorkerSpec
 from infinity_mm.recipe import Recipe
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import PLACE, place_of
+from infinity_mm.synth.models.describing import describe
+from infinity_mm.synth.outcomes import add_yields, dry_step, flows
 from infinity_mm.synth.params import STEP_NAMES, SynthParams, models_of
 from infinity_mm.synth.tagging.identity import asked
 
@@ -55,6 +58,10 @@ class Estimate(Frozen):
     new: int
     piloted: int
     steps: dict[str, StepCost]
+    #: What a picture takes of each model's context, and the model's weights.
+    models: tuple[str, ...] = ()
+    #: The step that no attempt of the pilot came out of, and why; what follows it is not in the estimate.
+    dry: str | None = None
     #: Hours that the engine works, its starts left out; None where the pilot made no call.
     engine_hours: float | None
     #: The same times the GPUs that it holds; None where it holds none here.
@@ -72,6 +79,9 @@ class Estimate(Frozen):
         for step, cost in self.steps.items():
             tokens = f"{cost.prompt_tokens:>13,} tokens in  {cost.completion_tokens:>12,} out"
             yield f"  {step:<9} {cost.calls:>10,} calls  {tokens if not step.startswith(TAGGER) else ''}".rstrip()
+        if self.dry is not None:
+            yield f"  warning: in the pilot {self.dry}; the steps behind it are not in this estimate"
+        yield from (f"  model {line}" for line in self.models)
         if self.engine_hours is None:
             yield "  no call in the pilot: what is left comes from the cache"
         elif self.gpu_hours is None:
@@ -98,7 +108,7 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         piloted = 0
         groups = [group for group in (new, known) if group]
         pilots = [_spread(group, PILOT) for group in groups]
-        spent = _pilot(context, params, named, spec, placing, pilots)
+        spent, found = _pilot(context, params, named, spec, placing, pilots)
         for group, pilot, counts in zip(groups, pilots, spent, strict=True):
             piloted += len(pilot)
             total.update({name: value * len(group) / len(pilot) for name, value in counts.items()})
@@ -113,6 +123,8 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
             step: StepCost.model_validate({f: round(total[f"{step}.{f}"]) for f in StepCost.model_fields})
             for step in steps
         },
+        models=tuple(f"{model.name}: {describe(model)}" for model in models_of(params)),
+        dry=dry_step(flows(found["steps"])),
         engine_hours=hours,
         gpu_hours=hours * gpus if hours is not None and gpus else None,
     )
@@ -125,14 +137,18 @@ def _pilot(
     spec: WorkerSpec,
     placing: Placing,
     pilots: Sequence[Sequence[Place]],
-) -> list[dict[str, float]]:
-    """Return, of each pilot, seconds, and calls and tokens by step; a picture is one call of each tagger."""
+) -> tuple[list[dict[str, float]], dict[str, Any]]:
+    """Return of each pilot seconds, calls and tokens by step, and the `yields` of all.
+
+    A picture is one call of each tagger.
+    """
     tasks = [
         SynthTask(context.store.work.uri, Part(SYNTHETIC, number, "pilot"), "", tuple(places))
         for number, places in enumerate(pilots)
     ]
+    total: dict[str, Any] = {"steps": {}, "types": {}, "comparisons": {}}
     if not tasks:
-        return []
+        return [], total
     tasks = [with_tags(task, named) for task in tasks]
     tagged = [Counter[str]() for _ in tasks]
     for number, use in enumerate(asked(params.taggers)):
@@ -141,9 +157,10 @@ def _pilot(
         for index, seconds in context.engine.map_actors("pilot-tag", TagWorker, spec_of(use), todo, need):
             tagged[index].update({"seconds": seconds, f"{TAGGER}{use.name}.calls": len(todo[index].places)})
     done = context.engine.map_actors("pilot", PilotWorker, spec, tasks, placing.resources)
-    for index, counts in done:
+    for index, (counts, found) in done:
         tagged[index].update(counts)
-    return [dict(counts) for counts in tagged]
+        total = add_yields(total, found)
+    return [dict(counts) for counts in tagged], total
 
 
 def _by_cache(context: Context, params: SynthParams, places: Sequence[Place]) -> tuple[list[Place], list[Place]]:

@@ -19,7 +19,7 @@ from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, validate_records
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.assemble import source_ref
 from infinity_mm.synth.chat import EngineInfo
-from infinity_mm.synth.outcomes import Outcome, add_yields, yields
+from infinity_mm.synth.outcomes import Outcome, add_yields, flows, yields
 from infinity_mm.synth.params import STEP_NAMES
 
 #: One row per attempted generation.
@@ -202,17 +202,13 @@ def read_report(store: Store, tasks: Sequence[SynthTask], settings: dict[str, An
             total = add_yields(total, orjson.loads(row["yields"]))
             info = EngineInfo.model_validate_json(row["engine"]) if row["engine"] else info
     steps = total["steps"]
-    flat = {
-        stage: {k: v for k, v in counts.items() if k != "reasons"} | counts.get("reasons", {})
-        for stage, counts in steps.items()
-    }
     answered = {} if info is None else info.model_dump(include={"engine", "model", "revision"})
     answered |= {} if info is None else {"engine_version": info.version}
     return SynthesisReport.model_validate(
         settings
         | answered
         | {
-            "yields": flat,
+            "yields": flows(steps),
             "types": total["types"],
             "comparisons": total["comparisons"],
             "calls": count_calls(store, tasks),

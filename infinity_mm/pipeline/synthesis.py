@@ -36,7 +36,7 @@ from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
 from infinity_mm.synth.engines.shared import SharedChat, Turns
 from infinity_mm.synth.models.describing import warning
-from infinity_mm.synth.outcomes import Outcome, dry_step
+from infinity_mm.synth.outcomes import Outcome, dry_step, yields
 from infinity_mm.synth.params import SynthParams, models_of
 from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded, Recording
@@ -151,15 +151,18 @@ class PilotWorker:
     def __init__(self, spec: WorkerSpec) -> None:
         self._worker = SynthWorker(spec)
 
-    def __call__(self, task: SynthTask) -> dict[str, float]:
-        """Return seconds, and of the calls made ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``."""
+    def __call__(self, task: SynthTask) -> tuple[dict[str, float], dict[str, Any]]:
+        """Return the cost and the `yields` of the attempts.
+
+        The cost is seconds, and of the calls made ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``.
+        """
         found, seconds = self._worker.generate(task)
         counts: Counter[str] = Counter()
         for made in (made for one in found for made in one.calls if not made.cached):
             counts[f"{made.step}.calls"] += made.attempts
             counts[f"{made.step}.prompt_tokens"] += made.prompt_tokens
             counts[f"{made.step}.completion_tokens"] += made.completion_tokens
-        return {"seconds": seconds, **counts}
+        return {"seconds": seconds, **counts}, yields(found)
 
 
 def run_synthesis(

@@ -172,10 +172,18 @@ def add_yields(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     return total
 
 
-def dry_step(flows: Mapping[str, Mapping[str, int]]) -> str | None:
-    """Say which step let no attempt through, and why, from its yields by stage; None where every step let some."""
+def flows(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return the ``steps`` of `yields` with each reason beside the counts of its stage."""
+    return {
+        stage: {name: value for name, value in counts.items() if name != "reasons"} | dict(counts.get("reasons", {}))
+        for stage, counts in steps.items()
+    }
+
+
+def dry_step(found: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Say which step let no attempt through, and why, from the `flows` of a run; None where every step let some."""
     for stage, step in STAGES:
-        flow = flows.get(stage, {})
+        flow = found.get(stage, {})
         if flow.get("in") and not flow.get("out"):
             why = ", ".join(f"{reason} {count}" for reason, count in flow.items() if reason not in COUNTS)
             return f"none of {flow['in']:,} attempts came out of the step {step}: {why}"

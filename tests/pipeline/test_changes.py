@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from infinity_mm import versions
-from infinity_mm.errors import ModelError, RecipeError
+from infinity_mm.errors import RecipeError
 from infinity_mm.explain import explain
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.run import RunOptions, run
@@ -145,6 +145,6 @@ def test_a_synthesis_that_cannot_be_is_found_before_any_work(recipe, tmp_path, m
             QUIET,
         )
     monkeypatch.setattr("infinity_mm.synth.engines.select._installed", lambda package: False)
-    with pytest.raises(ModelError, match="pip install"):
+    with pytest.raises(RecipeError, match="pip install"):
         run(recipe(synth={"images": 1}), Location.of(tmp_path / "w"), QUIET)
     assert not (tmp_path / "w").exists()

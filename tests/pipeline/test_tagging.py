@@ -245,7 +245,7 @@ def test_an_estimate_counts_the_pictures_of_each_tagger(write: Any, eyes: Any, t
         ({"vocabulary": "nowhere.txt"}, 2, "synth.taggers.eyes.vocabulary: cannot read"),
         ({"vocabulary": "empty.txt"}, 2, "synth.taggers.eyes.vocabulary: "),
         ({"threshhold": 0.4}, 2, "did you mean 'threshold'?"),
-        ({"kind": "classifier", "vocabulary": ...}, 1, "of type 'clip', without labels of its own"),
+        ({"kind": "classifier", "vocabulary": ...}, 2, "of type 'clip', without labels of its own"),
     ],
 )
 def test_mistakes_are_found_before_any_work(
