@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from infinity_mm.engine import Engine
+from typing import TYPE_CHECKING
+
 from infinity_mm.errors import ModelError, RecipeError
 from infinity_mm.pipeline.placing import place, placed
 from infinity_mm.synth.chat import ModelSpec
@@ -12,6 +13,9 @@ from infinity_mm.synth.models.resolving import check_engine, rules_at_hand
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.run_step import check
 from infinity_mm.synth.tagging.identity import asked, check_tagger
+
+if TYPE_CHECKING:
+    from infinity_mm.engine import Engine
 
 #: Models that are asked with pictures and words.
 _TALKING = ("synth.model", "synth.judge")
@@ -59,7 +63,7 @@ def _roles(params: SynthParams) -> dict[str, ModelSpec]:
         roles["synth.judge"] = params.judge
     roles |= {f"synth.taggers.{use.name}.model": use.model.spec for use in asked(params.taggers)}
     if params.loss is not None:
-        roles["synth.loss.model"] = params.loss.model
+        roles["synth.loss.model"] = params.loss.model.model_copy(update={"engine": "transformers"})
     if params.checks.semantic is not None and params.checks.semantic.embedding is not None:
         roles["synth.checks.semantic.embedding"] = params.checks.semantic.embedding.spec
     return roles

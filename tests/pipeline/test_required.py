@@ -2,9 +2,9 @@
 
 import pytest
 
-from infinity_mm.engine import Resources
 from infinity_mm.errors import EngineError, ModelError, RecipeError
 from infinity_mm.pipeline.required import check_models, check_synthesis
+from infinity_mm.resources import Resources
 from infinity_mm.synth.params import SynthParams
 from tests.checkpoints import whole_folder
 
