@@ -1,8 +1,10 @@
 """The seam to Ray: results, exceptions, dead workers."""
 
+import gc
 import os
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 import ray
@@ -176,6 +178,18 @@ def test_a_few_tasks_are_shared_by_all_workers(engine, tasks, threads):
     assert max(map(names.count, names)) == -(-tasks // 2)
 
 
+@dataclass(frozen=True)
+class Written:
+    """A task that is never found done."""
+
+    number: int
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """No such file."""
+        return (f"nowhere/{self.number}",)
+
+
 class Frail:
     """Dies in its start as often as there are marks in a folder, but for the first of them where that is spared."""
 
@@ -290,3 +304,30 @@ def test_no_cluster_at_an_address():
     ray.shutdown()
     with pytest.raises(EngineError, match="Ray could not start"), Engine(address="127.0.0.1:1"):
         pass
+
+
+def test_a_pass_that_is_stopped_leaves_no_actor_for_later(monkeypatch, tmp_path):
+    """What was still at work is ended while Ray is there, not when the generator happens to be collected."""
+    from infinity_mm.fs import Location
+    from infinity_mm.pipeline.passes import Context, run_actor_pass
+    from infinity_mm.pipeline.placing import Placing
+    from infinity_mm.progress import Reporter
+    from infinity_mm.store import Store
+
+    def refuse(task: Written) -> None:
+        raise StoreError("stop here")
+
+    late: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", late.append)
+    ray.shutdown()
+    tasks = [Written(number) for number in range(6)]
+    try:
+        with Engine(workers=2) as running:
+            context = Context(Store(Location.of(tmp_path)), running, Reporter(), recipe=None)
+            run_actor_pass(context, "names", Named, 0.1, tasks, Placing(Resources(), 2), watch=refuse)
+    except StoreError as error:
+        kept = error
+    assert str(kept) == "stop here"
+    del kept
+    gc.collect()
+    assert late == []

@@ -22,8 +22,8 @@ from infinity_mm.store import Store
 from infinity_mm.synth.params import SynthParams
 
 VERSION = 1
-#: Fingerprints of partitions that were begun again.
-_AGAIN = "state/synth/again.json"
+#: Fingerprints of partitions that were begun again; in a folder of its own, since passes sweep theirs.
+_AGAIN = "state/synth/again/partitions.json"
 
 
 def watch_failures(store: Store, tasks: Sequence[SynthTask], params: SynthParams) -> Callable[[SynthTask], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -95,9 +96,9 @@ def run_pass(
     for task in tasks:
         if task.outputs not in waiting:
             watch(task)
-    done = context.engine.map(stage, function, todo, resources, together)
-    for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
-        watch(todo[index])
+    with closing(context.engine.map(stage, function, todo, resources, together)) as done:  # also where `watch` raises
+        for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
+            watch(todo[index])
     finish_pass(context, stage, tasks, len(todo), began, owns, folders)
 
 
@@ -123,8 +124,9 @@ def run_actor_pass(
     if todo:
         tell = context.reporter.line
         done = context.engine.map_actors(stage, build, spec, todo, placing.resources, placing.actors, threads, tell)
-        for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
-            watch(todo[index])
+        with closing(done):
+            for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
+                watch(todo[index])
     finish_pass(context, stage, tasks, len(todo), began, folders=folders)
 
 

@@ -77,6 +77,9 @@ def test_what_failed_is_asked_again_and_it_ends_as_if_it_never_had(write, served
     assert rows_of(tmp_path / "w") == rows_of(tmp_path / "sound")
     run(recipe, Location.of(tmp_path / "w"), QUIET, subset=RETRY)
     assert served.taken() == {}, "nothing has failed"
+    run(recipe, Location.of(tmp_path / "w"), QUIET)
+    assert served.taken() == {}, "the new names hold"
+    assert rows_of(tmp_path / "w") == rows_of(tmp_path / "sound")
 
 
 def test_a_hopeless_model_stops_the_run_before_it_has_asked_everything(write, served, tmp_path):
@@ -92,6 +95,10 @@ def test_a_hopeless_model_stops_the_run_before_it_has_asked_everything(write, se
     with pytest.raises(StageError, match="16 of 24"):
         run(write(), work, QUIET)
     assert served.taken() == {}
+    for _ in range(2):
+        with pytest.raises(StageError, match="16 of 24"):
+            run(write(), work, QUIET, subset=RETRY)
+        assert served.taken()["tag"] == 8, "as often as somebody asks for it"
     served.refuse = lambda step, body: 0
     assert run(write(), work, QUIET, subset=RETRY).books["synthetic"].quarantined == {}
     run(write(), Location.of(tmp_path / "sound"), QUIET)
