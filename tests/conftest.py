@@ -30,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture
+def every_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the check of models find every package that a family needs, installed or not."""
+    monkeypatch.setattr("infinity_mm.synth.models.resolving._absent", lambda packages: [])
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """Real records of public data sets; only where the project's reference material lies beside the checkout."""

@@ -73,7 +73,7 @@ def test_every_family_can_write_or_judge_without_its_weights_at_hand(place, name
             check_synthesis(load_recipe(path, (f"synth.model={{name: {name}}}",)).synth)
 
 
-def test_plan_tells_of_the_models_and_refuses_what_cannot_run(place, monkeypatch):
+def test_plan_tells_of_the_models_and_refuses_what_cannot_run(place, monkeypatch, every_package):
     for module in ("pipeline.required", "pipeline.forecast"):
         monkeypatch.setattr(f"infinity_mm.{module}.resolve_engine", lambda spec: "vllm")
     path = place("synthetic")

@@ -52,7 +52,7 @@ class Actors:
 
     def map_actors(self, stage, build, spec, tasks, resources, actors, threads, tell):
         worker = build(spec)
-        return [(number, worker(task)) for number, task in enumerate(tasks)]
+        yield from ((number, worker(task)) for number, task in enumerate(tasks))
 
 
 class Log:

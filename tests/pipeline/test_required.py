@@ -38,7 +38,13 @@ def test_the_role_and_the_nearest_folder_are_named(folder):
         check_synthesis(asked)
 
 
-def test_a_family_that_config_json_contradicts(folder):
+def test_a_package_that_is_absent_is_named(folder, monkeypatch):
+    monkeypatch.setattr("infinity_mm.synth.models.resolving._absent", lambda packages: [*packages])
+    with pytest.raises(RecipeError, match=r"^synth\.model: .*Qwen2\.5-VL\) needs torchvision: pip install torchvision"):
+        check_synthesis(params(model={"name": str(folder), "engine": "vllm"}))
+
+
+def test_a_family_that_config_json_contradicts(folder, every_package):
     model = {"name": str(folder), "engine": "vllm"}
     check_synthesis(params(model=model))
     with pytest.raises(RecipeError, match=r"^synth\.model: .*is Qwen2\.5-VL by its config\.json.*leave family out"):
@@ -57,7 +63,7 @@ def test_a_node_without_gpus_is_told_of_the_judge_that_takes_one():
     check_models(Node(), params(model={"engine": "transformers"}))
 
 
-def test_a_hub_that_is_away_is_found_before_work(monkeypatch, tmp_path):
+def test_a_hub_that_is_away_is_found_before_work(monkeypatch, every_package):
     def away(name, **asked):
         assert asked["allow_patterns"] == ["config.json"], "weights are not asked for before work"
         raise ConnectionError("no route to host")

@@ -29,7 +29,7 @@ def test_command(model: str) -> None:
     assert line[-2:] == ["--api-key", "k"]
 
 
-def test_the_server_follows_the_family_of_its_model(tmp_path: Path) -> None:
+def test_the_server_follows_the_family_of_its_model(tmp_path: Path, every_package: None) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "qwen2_5_vl"}')
     spec = ModelSpec(name=str(tmp_path), max_model_len=4096, max_image_side=1024, trust_remote_code=True)
     line = serve.command(spec, "0.0.0.0", 81, [])

@@ -7,7 +7,6 @@ the CPU with a CPU build of the same version.
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -36,8 +35,7 @@ def engine_arguments(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        `spec.gpus` is neither a fraction below one nor a whole number, or the recipe does not allow what the model's
-        family needs.
+        The recipe does not allow what the model's family needs.
     """
     rules = model_rules(spec, checkpoint.folder)
     check_engine(spec, rules, "vllm")
@@ -58,11 +56,9 @@ def engine_arguments(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, Any]:
         arguments["enable_chunked_prefill"] = False
     elif spec.gpus < 1:
         arguments["gpu_memory_utilization"] = round(0.9 * spec.gpus, 3)
-    elif spec.gpus == math.floor(spec.gpus):
+    else:  # a whole number, `ModelSpec` sees to that
         arguments["tensor_parallel_size"] = int(spec.gpus)
         arguments["gpu_memory_utilization"] = 0.9
-    else:
-        raise ModelError(f"gpus is {spec.gpus}; an engine takes a fraction of one GPU or a whole number of them")
     return arguments
 
 

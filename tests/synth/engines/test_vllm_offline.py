@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from infinity_mm.errors import ModelError
 from infinity_mm.synth.chat import ModelSpec, Request, Sampling
@@ -36,8 +37,8 @@ def test_arguments_on_gpus(gpus: float, parallel: int | None, share: float) -> N
 
 
 def test_one_and_a_half_gpus_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"gpus is 1\.5"):
-        engine_arguments(ModelSpec(gpus=1.5), HERE)
+    with pytest.raises(ValidationError, match=r"gpus is 1\.5; an engine takes a part of one GPU or a whole number"):
+        ModelSpec(gpus=1.5)
 
 
 def test_pictures_are_named_by_their_content_so_that_they_are_processed_once() -> None:
