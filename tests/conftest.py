@@ -14,6 +14,8 @@ from tests.running import SMALL, two_cpus
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Tests run side by side, one for each core: where each computes on all cores they wait for each other, four times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A loaded machine is no defect: nothing fails for taking long, not even the drawing of examples. The same commit is
 # tried on the same examples, so that a red run is red again; `--hypothesis-profile=explore` draws others.
