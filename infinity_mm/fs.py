@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -27,6 +27,17 @@ ASIDE = ".tmp-"
 _WRITE_BUFFER = 256 << 10
 #: What systems answer for names that no file can have: through a file, too long, through a circle of links.
 _NO_SUCH_NAME = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+class Entry(NamedTuple):
+    """A file in a listing."""
+
+    #: Relative to what was listed.
+    path: str
+    #: Bytes.
+    size: int
+    #: Time of last change in nanoseconds since the epoch (0 where the store has none).
+    modified_ns: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,12 @@ class Location:
         infos = self._below(recursive)
         prefix = self.path.rstrip("/") + "/"
         return sorted(i.path[len(prefix) :] for i in infos if i.type == pafs.FileType.File)
+
+    def entries(self) -> list[Entry]:
+        """Return all files below, at any depth, with their sizes and times, in one listing; sorted by path."""
+        prefix = len(self.path.rstrip("/")) + 1
+        files = (info for info in self._below(recursive=True) if info.type == pafs.FileType.File)
+        return sorted(Entry(info.path[prefix:], int(info.size), int(info.mtime_ns or 0)) for info in files)
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly below, sorted."""

@@ -35,6 +35,7 @@ from infinity_mm.sources.catalogue import load as load_source
 from infinity_mm.sources.catalogue import names as source_names
 from infinity_mm.sources.options import with_options
 from infinity_mm.sources.own.check import check
+from infinity_mm.sources.own.families import is_image_only
 from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.located import located as located_synth
 from infinity_mm.synth.located import unlocated, with_model_folders
@@ -182,6 +183,11 @@ class Recipe(Frozen):
     export: tuple[ExportUse, ...] = ()
     #: Raw rows per partition: the unit of work that a kill can lose.
     partition_rows: int = Field(default=2_000, gt=0)
+
+    @property
+    def image_only(self) -> frozenset[str]:
+        """The sources whose rows are pictures alone."""
+        return frozenset(use.name for use in self.sources if is_image_only(use.family))
 
     @field_validator("sources", "filters", "export")
     @classmethod
@@ -351,6 +357,11 @@ def _check_mixture(path: Path, recipe: Recipe) -> None:
         for name in table:
             if name not in names:
                 raise RecipeError(f"{path}: mixture.{key}.{name}: no such source here; {nearest(name, names)}")
+            if name in recipe.image_only:
+                raise RecipeError(
+                    f"{path}: mixture.{key}.{name}: its rows are pictures alone, which are never exported; how many of "
+                    "them are written about is said by synth.images and synth.sources"
+                )
     for name in (recipe.synth.sources if recipe.synth is not None else None) or ():
         if name not in names[:-1]:
             raise RecipeError(f"{path}: synth.sources: no source {name!r} here; {nearest(name, names[:-1])}")

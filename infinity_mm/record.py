@@ -28,7 +28,11 @@ Category = Literal[
     "interleaved",
     "preference",
     "synthetic",
+    "image_only",
 ]
+
+#: Category of a picture that nothing was written about: material for synthesis, without messages, and never exported.
+IMAGE_ONLY: Category = "image_only"
 
 
 class Image(Frozen):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from infinity_mm.dedup.banding import choose_bands
@@ -19,21 +21,34 @@ from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import Pictures
 from infinity_mm.dedup.ragged import Ints, Ragged, expand, join_labels, starts
 from infinity_mm.dedup.texts import Digests, Texts
+from infinity_mm.record import IMAGE_ONLY
 
 #: By which rule a row is compared. Rows of different kinds are never duplicates of each other.
 Kind = Literal["pair", "text", "image"]
 
 
-def kinds(pictured: NDArray[np.bool_], params: DedupParams) -> list[tuple[Kind, Ints]]:
-    """Return the rows, by number, that are compared by each rule; `pictured` marks those with pictures."""
+def kinds(pictured: NDArray[np.bool_], silent: NDArray[np.bool_], params: DedupParams) -> list[tuple[Kind, Ints]]:
+    """Return the rows, by number, that are compared by each rule.
+
+    `pictured` marks rows with pictures, `silent` those that are nothing but pictures: all their texts are equal, and
+    no text is compared.
+    """
     everything = np.arange(len(pictured), dtype=np.int64)
     if params.mode == "text":
-        return [("text", everything)]
+        return [("text", everything[~silent])]
     if params.mode == "image":
         return [("image", everything[pictured])]
     if params.mode == "pair":
         return [("pair", everything[pictured]), ("text", everything[~pictured])]
     return []
+
+
+def silent_rows(table: pa.Table) -> NDArray[np.bool_]:
+    """Mark rows that are nothing but pictures, by their `category`: bool, shape (rows,)."""
+    marks: NDArray[np.bool_] = (
+        pc.equal(table.column("category"), IMAGE_ONLY).combine_chunks().to_numpy(zero_copy_only=False)
+    )
+    return marks
 
 
 def text_buckets(texts: Texts, params: DedupParams) -> Buckets:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from infinity_mm.dedup.buckets import Buckets
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import Pictures, pictures_of, same_pictures
-from infinity_mm.dedup.proposals import Kind, kinds, pair_buckets, picture_buckets, text_buckets
+from infinity_mm.dedup.proposals import Kind, kinds, pair_buckets, picture_buckets, silent_rows, text_buckets
 from infinity_mm.dedup.ragged import Ints, join_labels, ragged, starts
 from infinity_mm.dedup.rails import check_rails
 from infinity_mm.dedup.settle import Agreement, Compare, Losses, settle
@@ -83,25 +83,35 @@ def find_duplicates(table: pa.Table, params: DedupParams) -> pa.Table:
     rows = Rows(texts_of(table), pictures_of(table, params), category).take(order)
     found = [
         _decide(rows.take(some), kind, ids.take(pa.array(some)), params)
-        for kind, some in kinds(rows.pictures.of.size > 0, params)
+        for kind, some in kinds(rows.pictures.of.size > 0, silent_rows(table)[order], params)
     ]
     return pa.concat_tables([DUPLICATES.empty_table(), *found]).sort_by("id").combine_chunks()
 
 
 def keep_order(table: pa.Table) -> Ints:
-    """Return the row numbers, those to prefer first: lower priority, more pixels, longer answers, smaller id."""
+    """Return the row numbers, those to prefer first: lower priority, more pixels, longer answers, smaller id.
+
+    Pictures alone come last, whatever their priority: they are not exported, so a row with texts must not lose to one.
+    """
     width, height = ragged(table.column("width")), ragged(table.column("height"))
     areas = starts(width.values.astype(np.int64) * height.values)
     ends = starts(width.size)
     keys = pa.table(
         {
+            "silent": silent_rows(table).astype(np.int8),
             "priority": table.column("priority"),
             "pixels": areas[ends[1:]] - areas[ends[:-1]],
             "answer": table.column("answer_chars"),
             "id": table.column("id"),
         }
     )
-    by = [("priority", "ascending"), ("pixels", "descending"), ("answer", "descending"), ("id", "ascending")]
+    by = [
+        ("silent", "ascending"),
+        ("priority", "ascending"),
+        ("pixels", "descending"),
+        ("answer", "descending"),
+        ("id", "ascending"),
+    ]
     return pc.sort_indices(keys, sort_keys=by).to_numpy().astype(np.int64)  # type: ignore[no-any-return]
 
 

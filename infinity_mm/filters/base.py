@@ -4,7 +4,8 @@ A filter is one module with these names::
 
     NAME        "text": also the attribute folder and the stage named in the ledger
     VERSION     raised whenever `measure` would give other values
-    READS       record columns that `measure` needs, () for a filter without own measurements
+    READS       record columns that `measure` needs, () for a filter without own measurements; one that reads
+                "messages" judges texts, and is not asked about pictures without any (category `image_only`)
     FROM        attribute stages whose columns `judge` sees, usually (NAME,) or ("ingest",)
     ATTRIBUTES  Arrow schema of what `measure` returns: "id" first, then the values
     REASONS     every reason `judge` may give: snake_case, no numbers, says what is wrong

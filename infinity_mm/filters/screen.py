@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from infinity_mm.errors import StageError
 from infinity_mm.filters.base import Filter, FilterParams, Verdict
+from infinity_mm.record import IMAGE_ONLY
 
 #: One row per record, in order; all but the id are null for a row that no filter objects to.
 SCREEN = pa.schema(
@@ -24,6 +26,9 @@ SCREEN = pa.schema(
 def screen(attributes: Mapping[str, pa.Table], filters: Sequence[tuple[Filter, FilterParams]]) -> pa.Table:
     """Return `SCREEN`: for each row the verdict of the first filter, in the order given, that has one.
 
+    Of a row that is a picture alone (category `image_only`, told by the attributes of ingestion) no filter that reads
+    messages is asked: there are none, by intent.
+
     `attributes` maps stages to their tables for one partition: same rows, same order. At least one is needed, as the
     ids come from there. Raises `StageError` where a table is missing or misaligned, or where a filter
     breaks its contract: an undeclared reason, not one verdict per row.
@@ -32,11 +37,13 @@ def screen(attributes: Mapping[str, pa.Table], filters: Sequence[tuple[Filter, F
         raise StageError("screen: expected the attributes of at least one stage to take the ids from, got none")
     ids = next(iter(attributes.values())).column("id")
     found: list[tuple[str, Verdict] | None] = [None] * len(ids)
+    silent = _silent(attributes, len(ids))
     for chosen, params in filters:
         verdicts = chosen.judge(_visible(attributes, chosen, ids), params)
         _check(chosen, verdicts, len(ids))
+        about_texts = "messages" in chosen.READS
         for row, verdict in enumerate(verdicts):
-            if verdict is not None and found[row] is None:
+            if verdict is not None and found[row] is None and not (about_texts and silent[row]):
                 found[row] = (chosen.NAME, verdict)
     columns = [
         ids,
@@ -46,6 +53,14 @@ def screen(attributes: Mapping[str, pa.Table], filters: Sequence[tuple[Filter, F
         [None if f is None else f[1].detail for f in found],
     ]
     return pa.table(columns, schema=SCREEN)
+
+
+def _silent(attributes: Mapping[str, pa.Table], rows: int) -> Sequence[bool]:
+    """Tell for each row whether it is a picture that nothing was written about."""
+    if "ingest" not in attributes:
+        return [False] * rows
+    found: list[bool] = pc.equal(attributes["ingest"].column("category"), IMAGE_ONLY).to_pylist()
+    return found
 
 
 def _visible(attributes: Mapping[str, pa.Table], chosen: Filter, ids: pa.ChunkedArray) -> pa.Table:

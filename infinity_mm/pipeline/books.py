@@ -15,6 +15,7 @@ from infinity_mm.ledger import JOINED_ELSEWHERE, LEDGER
 from infinity_mm.pipeline.losses import describe_losses
 from infinity_mm.pipeline.parts import Part
 from infinity_mm.pipeline.passes import Context, run_pass
+from infinity_mm.record import IMAGE_ONLY
 from infinity_mm.store import Store
 from infinity_mm.synth.settle import STAGE as SETTLE_STAGE
 
@@ -62,16 +63,22 @@ class MixtureTask:
     rate: float | None
     limit: int | None
     outputs: tuple[str, ...]
+    #: True for a source of pictures alone, of which nothing is exported.
+    image_only: bool = False
 
 
 def run_mixture(context: Context, fates: Sequence[Fate]) -> list[Fate]:
-    """Thin out the sources that the recipe's mixture names; the others pass unchanged."""
+    """Thin out the sources that the recipe's mixture names, and leave out those of pictures alone.
+
+    The others pass unchanged.
+    """
     recipe = context.recipe
+    silent = recipe.image_only
     chosen: dict[str, list[Fate]] = {}
     rest = []
     for fate in fates:
         source = fate.part.source
-        if source in recipe.mixture.rates or source in recipe.mixture.limits:
+        if source in recipe.mixture.rates or source in recipe.mixture.limits or source in silent:
             chosen.setdefault(source, []).append(fate)
         else:
             rest.append(fate)
@@ -79,11 +86,12 @@ def run_mixture(context: Context, fates: Sequence[Fate]) -> list[Fate]:
     for source, members in chosen.items():
         rate, limit = recipe.mixture.rates.get(source), recipe.mixture.limits.get(source)
         name = fingerprint(
-            ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit],
+            ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit, *([IMAGE_ONLY] if source in silent else [])],
             [[f.part.records, *f.judged] for f in members],
         )
         outputs = tuple(fate.part.attributes("mixture", name) for fate in members)
-        tasks.append(MixtureTask(context.store.work.uri, tuple(members), recipe.seed, rate, limit, outputs))
+        made_of = (context.store.work.uri, tuple(members), recipe.seed, rate, limit, outputs)
+        tasks.append(MixtureTask(*made_of, image_only=source in silent))
         rest += [replace(fate, mixture=path) for fate, path in zip(members, outputs, strict=True)]
     if tasks:
         run_pass(context, "mixture", mix_source, tasks)
@@ -91,8 +99,11 @@ def run_mixture(context: Context, fates: Sequence[Fate]) -> list[Fate]:
 
 
 def mix_source(task: MixtureTask) -> None:
-    """Drop rows by a keyed draw, then all but the `limit` smallest draws."""
+    """Drop rows by a keyed draw, then all but the `limit` smallest draws; of pictures alone, all."""
     store = Store(Location(task.work))
+    if task.image_only:
+        _leave_out(store, task)
+        return
     alive = [[row["id"] for row in outcomes(store, fate) if row["outcome"] == "kept"] for fate in task.fates]
     draws = {identity: keyed_unit(task.seed, "mixture", identity) for ids in alive for identity in ids}
     kept = {identity: draw for identity, draw in draws.items() if task.rate is None or draw < task.rate}
@@ -106,6 +117,14 @@ def mix_source(task: MixtureTask) -> None:
                 rule = f"rate={task.rate}, limit={task.limit}"
                 mark |= {"reason": "not_sampled", "detail": f"draw={draws[row['id']]:.6f}; {rule}"}
             marks.append(mark)
+        store.write(path, pa.Table.from_pylist(marks, schema=MIXED))
+
+
+def _leave_out(store: Store, task: MixtureTask) -> None:
+    mark = {"reason": IMAGE_ONLY, "detail": "nothing was written about it: material for synthesis, never exported"}
+    for fate, path in zip(task.fates, task.outputs, strict=True):
+        rows = outcomes(store, fate)
+        marks = [{"id": row["id"], **(mark if row["outcome"] == "kept" else {})} for row in rows]
         store.write(path, pa.Table.from_pylist(marks, schema=MIXED))
 
 

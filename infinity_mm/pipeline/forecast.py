@@ -22,6 +22,7 @@ from infinity_mm.pipeline.preparing import prepare
 from infinity_mm.pipeline.required import check_synthesis
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import Recipe, SourceUse
+from infinity_mm.sources.families.listing import Listed
 from infinity_mm.store import Store
 from infinity_mm.synth.engines.select import resolve_engine
 from infinity_mm.synth.models.describing import describe
@@ -107,18 +108,18 @@ def preview(recipe: Recipe, work: Location, sample: int = SAMPLED) -> Preview:
 
 
 def _preview_source(
-    recipe: Recipe, use: SourceUse, listing: tuple[str, ...], work: Location, sample: int
+    recipe: Recipe, use: SourceUse, listing: tuple[Listed, ...], work: Location, sample: int
 ) -> SourcePlan:
     store, source = Store(work), use.load()
     task = make_task(store, use, recipe.partition_rows)
     plan = read_plan(store, task.output) if store.at(task.output).exists() else None
     there, absent = picture_roots(source, Location(use.root))
-    pictures = sample_pictures(use, listing, plan, sample, store) if sample else None
+    pictures = sample_pictures(use, plan, sample, store) if sample else None
     line = SourcePlan(
         source=use.name,
         root=str(Location(use.root)),
         files=len(listing),
-        bytes=source_files(use.root, listing),
+        bytes=sum(one.size for one in listing),
         rows=None,
         partitions=None,
         done=None,
@@ -135,11 +136,6 @@ def _preview_source(
     if source.downloads:  # their parts are named by what was downloaded, so they are counted, not looked up
         done = min(len(parts), len(store.at(f"records/{use.name}").files()))
     return line.model_copy(update={"rows": sum(part.rows for part in parts), "partitions": len(parts), "done": done})
-
-
-def source_files(root: str, listing: tuple[str, ...]) -> int:
-    """Return the bytes of a source's annotation files."""
-    return sum((Location(root) / path).size() for path in listing)
 
 
 def _stages(recipe: Recipe) -> list[str]:
@@ -162,6 +158,7 @@ def _stages(recipe: Recipe) -> list[str]:
         attempts = recipe.synth.images * recipe.synth.per_image
         stages.append(f"synth     {attempts} attempts by {recipe.synth.model.name} under {engine}")
         stages += [f"model     {model.name}: {describe(model)}" for model in models_of(recipe.synth)]
+    stages += [f"mixture   {name}: pictures alone, never exported" for name in sorted(recipe.image_only)]
     stages += [f"mixture   {name} at rate {rate}" for name, rate in recipe.mixture.rates.items()]
     stages += [f"mixture   {name} at most {limit}" for name, limit in recipe.mixture.limits.items()]
     stages += [f"export    {use.name}: {use.format}, {use.samples_per_shard} samples a shard" for use in recipe.export]

@@ -10,8 +10,8 @@ from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.recipe import SourceUse
-from infinity_mm.sources.base import Plan, Source, Split
-from infinity_mm.sources.families.files import find_files
+from infinity_mm.sources.base import Plan, Split
+from infinity_mm.sources.families.listing import list_files
 from infinity_mm.store import Store
 
 
@@ -25,8 +25,6 @@ class PlanTask:
     files: tuple[str, ...]
     rows: int
     output: str
-    #: The annotation files, relative to the root.
-    listing: tuple[str, ...]
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -55,17 +53,10 @@ def make_task(store: Store, use: SourceUse, rows: int) -> PlanTask:
     """Name a source's plan by the listing of its annotation files; raises `SourceError` without any."""
     source = use.load()
     patterns = use.files or source.card.files
-    root = Location(use.root)
-    found = list_files(source, root, patterns)
-    listing = [[path, (root / path).size(), (root / path).modified_ns()] for path in found]
+    listing = [[one.path, one.size, one.stamp] for one in list_files(source, Location(use.root), patterns)]
     name = fingerprint(["plan", source.reader.version, repr(source.reader), rows], [use.root, list(patterns)], listing)
     output = f"state/plans/{use.name}/{name}.json"
-    return PlanTask(store.work.uri, use, tuple(patterns), rows, output, tuple(found))
-
-
-def list_files(source: Source, root: Location, patterns: tuple[str, ...]) -> list[str]:
-    """Return the annotation files of a source, relative to its root."""
-    return list(find_files(root, patterns, source.reader.suffixes, getattr(source.reader, "ignored", ())))
+    return PlanTask(store.work.uri, use, tuple(patterns), rows, output)
 
 
 def plan_source(task: PlanTask) -> None:

@@ -15,10 +15,10 @@ from infinity_mm.frozen import Frozen
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.pipeline.indexing import list_archives, list_indexed
-from infinity_mm.pipeline.planning import list_files
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Source, Split
 from infinity_mm.sources.families.files import match_files
+from infinity_mm.sources.families.listing import Listed, list_files
 from infinity_mm.sources.images import ImageStore
 from infinity_mm.store import Store
 
@@ -30,6 +30,8 @@ _SPLITS = 8
 _SPLIT_ROWS = 250
 #: Bytes of annotation files that are streamed to sample rows of a source that no run has cut yet.
 STREAMED = 1 << 30
+#: Bytes that a picture takes in what a folder of pictures is cut into, about.
+_LISTED = 128
 
 
 class Pictures(Frozen):
@@ -73,17 +75,17 @@ class Pictures(Frozen):
         return "; ".join(parts) or "no row to sample"
 
 
-def check_inputs(recipe: Recipe) -> dict[str, tuple[str, ...]]:
-    """Return the annotation files of every source of a recipe, relative to its root; lists folders and reads nothing.
+def check_inputs(recipe: Recipe) -> dict[str, tuple[Listed, ...]]:
+    """Return the annotation files of every source of a recipe; lists folders and reads nothing.
 
     Raises `SourceError` that names, for every source without any, what was expected, where, and how to get it.
     """
-    listings: dict[str, tuple[str, ...]] = {}
+    listings: dict[str, tuple[Listed, ...]] = {}
     faults = []
     for use in recipe.sources:
         source = use.load()
         try:
-            listings[use.name] = tuple(list_files(source, Location(use.root), use.files or source.card.files))
+            listings[use.name] = list_files(source, Location(use.root), use.files or source.card.files)
         except SourceError as error:
             faults.append(f"{use.name}: {error}; {how_to_get(source.card)}")
     if faults:
@@ -121,9 +123,7 @@ def _is_there(root: Location, place: str) -> bool:
     return bool(find_archives(root, place)) if is_archive_root(place) else (root / place).is_dir()
 
 
-def sample_pictures(
-    use: SourceUse, listing: Sequence[str], plan: Plan | None, count: int = SAMPLED, store: Store | None = None
-) -> Pictures:
+def sample_pictures(use: SourceUse, plan: Plan | None, count: int = SAMPLED, store: Store | None = None) -> Pictures:
     """Resolve the pictures of up to `count` rows of a source: a function of the files alone.
 
     `plan` is that of an earlier run, if there is one; else the annotation files are cut into a temporary folder, as
@@ -134,7 +134,7 @@ def sample_pictures(
     with tempfile.TemporaryDirectory(prefix="infinity-mm-plan-") as folder:
         left_out: tuple[str, ...] = ()
         if plan is None:
-            files, left_out = _affordable(root, listing)
+            files, left_out = _affordable(list_files(source, root, use.files or source.card.files))
             empty = Plan((), ())
             plan = source.reader.plan(root, files, Location.of(folder), _SPLIT_ROWS) if files else empty
         archives = None if store is None else list_indexed(store, use)
@@ -147,21 +147,24 @@ def sample_pictures(
         return tally.pictures(left_out, tuple(images.problems()), unindexed)
 
 
-def _affordable(root: Location, listing: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _affordable(listing: Sequence[Listed]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the files that may be streamed, smallest first, and the others; names as globs that match themselves."""
-    sizes = sorted((_streamed(root / file), file) for file in listing)
+    sizes = sorted((_streamed(one), one.path) for one in listing)
     files, total = [], 0
     for size, file in sizes:
         total += size
         if total <= STREAMED:
             files.append(file)
-    return tuple(_literal(file) for file in sorted(files)), tuple(sorted(set(listing) - set(files)))
+    others = {one.path for one in listing} - set(files)
+    return tuple(_literal(file) for file in sorted(files)), tuple(sorted(others))
 
 
-def _streamed(location: Location) -> int:
-    """Return about how many bytes cutting a file reads: of a tar only headers and labels, of Parquet no pictures."""
-    size = location.size()
-    return size // 64 if location.name.lower().endswith((".tar", ".parquet")) else size
+def _streamed(one: Listed) -> int:
+    """Return about how many bytes cutting reads: of tars headers and labels, of Parquet and folders no pictures."""
+    if one.members is not None:
+        return one.members * _LISTED
+    packed = one.path.lower().endswith((".tar", ".parquet"))
+    return one.size // 64 if packed else one.size
 
 
 def _literal(path: str) -> str:

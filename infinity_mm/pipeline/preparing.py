@@ -9,6 +9,8 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.pinning import pin_roots
 from infinity_mm.pipeline.preflight import check_inputs
 from infinity_mm.recipe import Recipe
+from infinity_mm.record import IMAGE_ONLY
+from infinity_mm.sources.families.listing import Listed
 from infinity_mm.store import Store
 
 
@@ -22,8 +24,8 @@ class Prepared:
     refused: dict[str, str]
     #: See `pinning.Pinned`.
     revisions: dict[str, str]
-    #: Source -> its annotation files, relative to its root.
-    listings: dict[str, tuple[str, ...]]
+    #: Source -> its annotation files.
+    listings: dict[str, tuple[Listed, ...]]
 
 
 def prepare(recipe: Recipe, work: Location) -> Prepared:
@@ -50,3 +52,19 @@ def refuse_sources(recipe: Recipe) -> dict[str, str]:
         if reason is not None:
             refused[use.name] = f"{reason} (to use it all the same, add +{card.license} to the policy)"
     return refused
+
+
+def idle_pictures(recipe: Recipe) -> list[str]:
+    """Return what to say of sources of pictures alone that the synthesis does not draw from: nothing comes of them."""
+    found, synth = [], recipe.synth
+    for name in sorted(recipe.image_only):
+        if synth is None:
+            why = "the recipe has no synth section"
+        elif synth.sources is not None and name not in synth.sources:
+            why = "synth.sources does not name it"
+        elif synth.categories is not None and IMAGE_ONLY not in synth.categories:
+            why = f"synth.categories does not name {IMAGE_ONLY}"
+        else:
+            continue
+        found.append(f"source {name!r} has pictures alone, and {why}: nothing of it will be exported")
+    return found

@@ -18,7 +18,7 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 #: Suffixes that pictures are saved under, whatever they are.
 _SUFFIXES = frozenset(("jpg", "jpeg", "png", "gif", "webp", "bmp", "tif", "tiff"))
 #: A path that leads through an archive: the archive, and the name of a member.
-_THROUGH = re.compile(r"(.+?\.(?:zip|tar))/(.+)")
+_THROUGH = re.compile(r"(.+?\.(?:zip|tar))/(.+)", re.IGNORECASE)
 
 
 class ImageStore:

@@ -23,6 +23,16 @@ _COCO = re.compile(r"(?:^|/)(?:COCO_(train|val)2014_|(train|val)2017/)([0-9]{12}
 _NAMES = ("path", "image_path", "file_name", "filename", "image", "url", "image_url", "src", "source")
 _CONTENTS = ("bytes", "base64", "data")
 PICTURE_KEYS = (*_CONTENTS, *_NAMES)
+#: How files of pictures are named. Some are of formats that are not opened: such a picture is told of, not overlooked.
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".jp2", ".j2k",
+    ".ppm", ".pgm", ".pbm", ".heic", ".heif", ".jxl",
+)  # fmt: skip
+
+
+def is_picture_name(path: str) -> bool:
+    """True for a file that is named like a picture."""
+    return path.lower().endswith(PICTURE_SUFFIXES)
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[object]]:

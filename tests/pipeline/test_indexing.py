@@ -12,11 +12,9 @@ from PIL import Image
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.indexing import list_indexed
 from infinity_mm.pipeline.ingest_only import ingest_only
-from infinity_mm.pipeline.planning import list_files
 from infinity_mm.pipeline.preflight import sample_pictures
 from infinity_mm.pipeline.run import RunOptions
 from infinity_mm.recipe import SourceUse
-from infinity_mm.sources.catalogue import load
 from infinity_mm.store import Store
 
 pytestmark = pytest.mark.usefixtures("shared_ray")
@@ -57,15 +55,14 @@ def use(tmp_path) -> SourceUse:
 @pytest.mark.slow
 def test_pieces_are_indexed_once_and_a_lost_one_costs_its_rows(use, tmp_path):
     work, store = Location.of(tmp_path / "work"), Store(Location.of(tmp_path / "work"))
-    listing = list_files(load(use.name), Location(use.root), load(use.name).card.files)
-    before = sample_pictures(use, listing, None, store=store)
+    before = sample_pictures(use, None, store=store)
     assert before.unindexed
     assert "partial-imgs is searched only after a run has indexed it" in before.line()
 
     first = ingest_only(use, work, OPTIONS)
     assert first.books["docdownstream"].kept == ROWS
     assert {stage.name: stage.made for stage in first.stages}["index"] == 1
-    after = sample_pictures(use, listing, None, store=store)
+    after = sample_pictures(use, None, store=store)
     assert (after.found, after.named, after.unindexed) == (ROWS, ROWS, False)
     again = ingest_only(use, work, OPTIONS)
     assert {stage.name: stage.cached for stage in again.stages}["index"] == 1

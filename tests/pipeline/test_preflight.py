@@ -32,18 +32,18 @@ def use(root, **keys: object) -> SourceUse:
 
 
 def test_a_sample_says_how_many_pictures_are_there_and_names_the_first_that_is_not(root):
-    found = sample_pictures(use(root), ("chat.json",), None)
+    found = sample_pictures(use(root), None)
     assert found.rows == found.named == 200
     assert 170 <= found.found < 200
     assert found.refused == {"missing_image": 200 - found.found}
     assert f"{found.found} of 200 sampled pictures found; first missing: " in found.line()
     assert "0.jpg is in none of 'images', 'images.zip'" in found.line()
-    assert sample_pictures(use(root), ("chat.json",), None) == found, "the same files, the same sample"
+    assert sample_pictures(use(root), None) == found, "the same files, the same sample"
     assert check_sample(use(root), found) is None
 
 
 def test_more_lost_rows_than_a_run_allows_is_a_fault_that_says_where_to_look(root):
-    found = sample_pictures(use(root), ("chat.json",), None)
+    found = sample_pictures(use(root), None)
     problem = check_sample(use(root, max_quarantined=0.01), found)
     assert problem is not None
     for words in (
@@ -58,7 +58,7 @@ def test_more_lost_rows_than_a_run_allows_is_a_fault_that_says_where_to_look(roo
 def test_text_urls_and_refused_rows_are_told_apart(root):
     rows = [row(1, None) | {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, [1, 2]]
     (root / "chat.json").write_text(json.dumps(rows))
-    found = sample_pictures(use(root), ("chat.json",), None)
+    found = sample_pictures(use(root), None)
     assert (found.rows, found.named) == (2, 0)
     assert found.refused == {"unexpected_row": 1}
     assert "1 of 2 sampled rows would go to quarantine (unexpected_row 1)" in found.line()
@@ -68,13 +68,13 @@ def test_questions_that_were_put_together_are_counted_apart(tmp_path):
     questions = {str(n): {"question": f"What is {n}?", "answer": "a", "imageId": "7"} for n in range(3)}
     (tmp_path / "train_balanced_questions.json").write_text(json.dumps(questions))
     given = SourceUse(name="gqa", root=Location.of(tmp_path).uri, options={"group_by_image": True})
-    found = sample_pictures(given, ("train_balanced_questions.json",), None)
+    found = sample_pictures(given, None)
     assert (found.rows, found.refused) == (3, {"missing_image": 3})
 
 
 def test_files_that_are_too_large_to_stream_are_named(root, monkeypatch):
     monkeypatch.setattr(preflight, "STREAMED", 100)
-    found = sample_pictures(use(root), ("chat.json",), None)
+    found = sample_pictures(use(root), None)
     assert found.rows == 0
     assert found.line() == "not sampled for their size: chat.json"
 
@@ -85,7 +85,7 @@ def test_names_with_brackets_are_sampled_too(tmp_path):
     turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
     (folder / "train.jsonl").write_text(json.dumps({"id": "1", "conversations": turns}) + "\n")
     given = SourceUse(name="llava_onevision", root=Location.of(tmp_path).uri)
-    assert sample_pictures(given, ("tiny[1](cauldron)/train.jsonl",), None).rows == 1
+    assert sample_pictures(given, None).rows == 1
 
 
 def test_every_source_without_files_is_named_with_what_was_expected_and_how_to_get_it(tmp_path, root):

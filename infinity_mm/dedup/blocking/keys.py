@@ -23,7 +23,7 @@ from infinity_mm.dedup.kernels.keys import SKETCH_WORDS, bytes_digests
 from infinity_mm.dedup.lsh import mix64
 from infinity_mm.dedup.params import DedupParams
 from infinity_mm.dedup.pictures import exact_only, first_clear, frames, rendered
-from infinity_mm.dedup.proposals import kinds, text_keys
+from infinity_mm.dedup.proposals import kinds, silent_rows, text_keys
 from infinity_mm.dedup.ragged import Ints, Ragged, ragged, unpacked
 from infinity_mm.dedup.signature import MINHASH
 from infinity_mm.dedup.sketch import Sketches, sketches_of
@@ -83,7 +83,7 @@ def blocks_of(table: pa.Table, params: DedupParams, salt: int) -> Blocks:
     pictured = ragged(table.column("width")).size > 0
     # Not among what is taken below: signatures are most of the bytes, and rows of them are chosen without a copy.
     minhash, table = unpacked(table.column("minhash"), MINHASH), table.drop_columns(["minhash"])
-    for kind, rows in kinds(pictured, params):
+    for kind, rows in kinds(pictured, silent_rows(table), params):
         some = table.take(pa.array(rows))
         twin = joined(_twins(some, kind, params), np.uint64(salt))
         _, first, group, size = np.unique(twin, return_index=True, return_inverse=True, return_counts=True)

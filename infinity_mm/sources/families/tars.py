@@ -84,7 +84,7 @@ def first_members(location: Location, count: int) -> list[str]:
     """Return the names of the first files in a tar; fewer where it is damaged."""
     names: list[str] = []
     with contextlib.suppress(tarfile.ReadError):
-        names += (member.name for _, member in islice(_members(location, 0, None), count))
+        names += (member.name for _, member in islice(file_members(location, 0, None), count))
     return names
 
 
@@ -103,7 +103,7 @@ def key_of(name: str) -> tuple[str, str]:
     return folder + slash + stem, extension.lower()
 
 
-def _members(location: Location, start: int, stop: int | None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def file_members(location: Location, start: int, stop: int | None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield the file members whose header lies in the range; raises `tarfile.ReadError` where the tar is cut."""
     with location.open_input() as stream:
         size = stream.size()
@@ -133,13 +133,13 @@ def _scan(location: Location, labels: tuple[str, ...]) -> tuple[list[tuple[str, 
     size = location.size()
     digest = xxhash.xxh3_128(str(size).encode())
     try:
-        for tar, member in _members(location, 0, None):
+        for tar, member in file_members(location, 0, None):
             if grouping.begins(member.name):
                 samples.append((grouping.key, member.offset))
             digest.update(f"{member.name}\x1f{member.size}\x1f{member.offset}\x1f{member.mtime}".encode())
             # Writers of shards set all times to 0, and a corrected label may keep its length.
             if key_of(member.name)[1] in labels and member.size <= _MAX_JSON:
-                digest.update(_content(tar, member, size))
+                digest.update(member_content(tar, member, size))
     except tarfile.ReadError:
         # The sample that was being scanned is the damaged one; without any, the file itself is.
         if not samples:
@@ -168,12 +168,12 @@ def _samples(location: Location, split: Split, texts: tuple[str, ...]) -> Iterat
     current: dict[str, bytes] = {}
     grouping, key, done, size = _Grouping(), "", 0, location.size()
     try:
-        for tar, member in _members(location, split.start, split.stop):
+        for tar, member in file_members(location, split.start, split.stop):
             if grouping.begins(member.name) and current:
                 yield _sample(key, current, texts)
                 current, done = {}, done + 1
             key = grouping.key
-            current[member.name] = _content(tar, member, size)
+            current[member.name] = member_content(tar, member, size)
         if current:
             yield _sample(key, current, texts)
             done += 1
@@ -183,7 +183,8 @@ def _samples(location: Location, split: Split, texts: tuple[str, ...]) -> Iterat
             yield Raw(f"member={key or location.name}.json", None, f"damaged-{key}-{split.first + place}", 0, fault)
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> bytes:
+def member_content(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> bytes:
+    """Return the content of a member of a tar of `size` bytes; raises `tarfile.ReadError` where it is cut."""
     _check_size(member, size)
     handle = tar.extractfile(member)
     data = handle.read() if handle is not None else b""

@@ -12,9 +12,10 @@ from infinity_mm.fs import Location
 from infinity_mm.nearest import nearest
 from infinity_mm.sources.base import Sample, Source
 from infinity_mm.sources.families.cut import BrokenOff, parse_row, pieces
-from infinity_mm.sources.families.files import find_files
+from infinity_mm.sources.families.listing import list_files
 from infinity_mm.sources.own.families import Family
 from infinity_mm.sources.own.parse import lookup
+from infinity_mm.sources.own.pictures import OwnPictures
 from infinity_mm.sources.own.rows import OwnRows
 from infinity_mm.sources.own.spec import OwnSpec, build, columns_of, find_family
 
@@ -39,8 +40,7 @@ def check(spec: OwnSpec, root: Location, urls: bool | None = None) -> OwnSpec:
     the map is in none of them, and where no field of the family can be found; the message lists the files' columns.
     """
     source, family = build(spec), find_family(spec.family)
-    ignored = source.reader.ignored if isinstance(source.reader, OwnRows) else ()
-    found = find_files(root, source.card.files, source.reader.suffixes, ignored)
+    found = tuple(one.path for one in list_files(source, root, source.card.files))
     seen = _look(source, root, found, spec, family)
     if seen.columns:
         _check_map(spec, family, seen, found)
@@ -127,7 +127,7 @@ def _short(files: Iterable[str]) -> str:
 
 def first_rows(source: Source, root: Location, file: str) -> Iterator[Mapping[str, Any]]:
     """Yield the first rows of a file as its reader would give them, without cutting the file."""
-    if isinstance(source.reader, OwnRows):
+    if isinstance(source.reader, OwnRows | OwnPictures):
         return source.reader.first(root, file, MOST_ROWS)
     return _first_captions(root / file)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from infinity_mm.record import Category
+from infinity_mm.record import IMAGE_ONLY, Category
 
 #: What a field means, whatever its family calls it.
 Kind = Literal[
@@ -50,8 +50,8 @@ class Family:
     example: str = ""
     #: True where a row without picture is of no use.
     image_needed: bool = False
-    #: How raw rows come: "coco" joins two arrays of one JSON file.
-    layout: Literal["rows", "coco"] = "rows"
+    #: How raw rows come: "coco" joins two arrays of one JSON file, "pictures" takes files of pictures for rows.
+    layout: Literal["rows", "coco", "pictures"] = "rows"
     #: Globs of the files that are read where no --files are named and they match any.
     files: tuple[str, ...] = ()
 
@@ -236,6 +236,24 @@ FAMILIES: tuple[Family, ...] = (
         layout="coco",
         files=("captions_*.json", "annotations/captions_*.json", "*_karpathy_*.json"),
     ),
+    Family(
+        "image_only",
+        "pictures without texts, to write synthetic data about: folders, zips or tars of them, else tables; texts are "
+        "not used, and the pictures alone are never exported",
+        (
+            Field("image", "images", _PICTURE, _IMAGE_SAYS),
+            Field("url", "url", ("url", "URL", "image_url"), "where to download the picture; not used beside `image`"),
+            _ID,
+            _COMMON[0],
+        ),
+        (("image",), ("url",)),
+        IMAGE_ONLY,
+        _TABLES,
+        'a/001.jpg, b.zip, c.tar; or {"image": "a/001.jpg"}',
+        "--license CC-BY-4.0",
+        image_needed=True,
+        layout="pictures",
+    ),
 )
 NAMES = tuple(family.name for family in FAMILIES)
 
@@ -243,3 +261,9 @@ NAMES = tuple(family.name for family in FAMILIES)
 def family_named(name: str) -> Family | None:
     """Return a family by its name."""
     return next((family for family in FAMILIES if family.name == name), None)
+
+
+def is_image_only(name: str | None) -> bool:
+    """True for a family whose rows are pictures alone."""
+    family = None if name is None else family_named(name)
+    return family is not None and family.category == IMAGE_ONLY

@@ -26,7 +26,7 @@ class OwnParse:
     columns: tuple[tuple[Kind, tuple[str, ...]], ...]
     tags: Tags
     image_needed: bool
-    layout: Literal["rows", "coco"]
+    layout: Literal["rows", "coco", "pictures"]
 
     def __call__(self, row: Mapping[str, Any]) -> Sample | Quarantine:
         """Return the sample of one raw row, or why there is none."""
@@ -45,6 +45,8 @@ class OwnParse:
         column = members or found.pictures()
         if self.image_needed and column == ():
             return Quarantine("missing_field", f"expected a picture in {found.shown('images', 'url')}", key)
+        if self.layout == "pictures":
+            return column if isinstance(column, Quarantine) else _picture(found, column, key)
         chat = self._chat(found, 0 if isinstance(column, Quarantine) else len(column))
         sample = join_chat(chat, column, key, other_fields(flat, found.used))
         if isinstance(sample, Quarantine):
@@ -131,6 +133,12 @@ class _Found:
     def nothing(self) -> str:
         """Return what to say of a row without any text to train on."""
         return f"expected one of {self.shown('turns', 'completion', 'question', 'caption')}"
+
+
+def _picture(found: _Found, images: tuple[ImageRef, ...], key: str) -> Sample:
+    """Return a row of which nothing but its pictures is used."""
+    extra = other_fields(found.row, found.used)
+    return Sample(source_id=key, messages=(), images=images, license=found.text("license"), extra=extra)
 
 
 def lookup(row: Mapping[str, Any], name: str) -> Any:

@@ -7,12 +7,13 @@ from typing import get_args
 
 from infinity_mm.errors import SourceError
 from infinity_mm.nearest import nearest
-from infinity_mm.record import Category
+from infinity_mm.record import IMAGE_ONLY, Category
 from infinity_mm.sources.base import Card, Reader, Source
 from infinity_mm.sources.conversation import Tags
 from infinity_mm.sources.families.joined import CaptionsAndImages
 from infinity_mm.sources.own.families import NAMES, TAGS, Family, Kind, family_named
 from infinity_mm.sources.own.parse import OwnParse
+from infinity_mm.sources.own.pictures import OwnPictures
 from infinity_mm.sources.own.rows import NO_ROWS, OwnRows
 
 #: Raised whenever the same rows and map would give other samples.
@@ -52,6 +53,11 @@ def build(spec: OwnSpec) -> Source:
     family = find_family(spec.family)
     if spec.category is not None and spec.category not in _CATEGORIES:
         raise SourceError(f"category {spec.category!r}; {nearest(spec.category, _CATEGORIES)}")
+    if spec.category is not None and (spec.category == IMAGE_ONLY) != (family.category == IMAGE_ONLY):
+        raise SourceError(
+            f"family {family.name} with category {spec.category!r}: {IMAGE_ONLY} is the category of the family "
+            "image_only, and its only one; leave the category out"
+        )
     for name, column in spec.map:
         if family.field(name) is None:
             fields = [known.name for known in family.fields]
@@ -77,7 +83,7 @@ def build(spec: OwnSpec) -> Source:
         parse=parse,
         version=VERSION,
         parameters=repr(parse),
-        image_roots=spec.image_roots or IMAGE_ROOTS,
+        image_roots=_image_roots(family, spec),
         downloads=spec.urls,
     )
 
@@ -119,9 +125,16 @@ def _parse(family: Family, spec: OwnSpec) -> OwnParse:
     return OwnParse(tuple(sorted(columns.items())), spelled, family.image_needed, family.layout)
 
 
+def _image_roots(family: Family, spec: OwnSpec) -> tuple[str, ...]:
+    # Files of pictures that are rows are named from the root; rows of tables may name them from elsewhere.
+    here = ("",) if family.layout == "pictures" else ()
+    return tuple(dict.fromkeys((*here, *(spec.image_roots or IMAGE_ROOTS))))
+
+
 def _reader(family: Family, spec: OwnSpec, parse: OwnParse) -> Reader:
     if family.layout == "coco":
         return CaptionsAndImages()
     named = {column for kind, columns in parse.columns if kind not in _NOT_TELLING for column in columns}
     known = sorted(named | {column.partition(".")[0] for column in named})
-    return OwnRows(family.suffixes, tuple(known), () if spec.files else NO_ROWS)
+    rows = OwnRows(family.suffixes, tuple(known), () if spec.files else NO_ROWS)
+    return OwnPictures(rows) if family.layout == "pictures" else rows

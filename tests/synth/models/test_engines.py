@@ -85,13 +85,15 @@ def test_structured_answers(loaded):
 
 def test_what_has_no_room_says_so_in_figures_and_leaves_its_neighbours_alone(loaded):
     chat, spec, rules = loaded
-    long, (data, *_) = "word " * 2 * spec.max_model_len, PICTURES
+    long, (data, larger, *_) = "word " * 2 * spec.max_model_len, PICTURES
+    (seen,) = common.open_pictures(Request(key="one", prompt="", images=(larger,)), spec.max_image_side, rules.pictures)
+    many = spec.max_model_len // rules.picture_tokens(*seen.size) + 1
     replies = chat(
         [
             Request(key="fine", prompt="Say.", images=(data,), sampling=SHORT),
             Request(key="long", prompt=long, images=(data,), sampling=SHORT),
             Request(key="answer", prompt="Say.", sampling=Sampling(max_tokens=spec.max_model_len)),
-            Request(key="many", prompt="Say.", images=(data,) * 120, sampling=SHORT),
+            Request(key="many", prompt="Say.", images=(larger,) * many, sampling=SHORT),
             Request(key="too", prompt="Say.", images=(data,), sampling=SHORT),
         ]
     )
