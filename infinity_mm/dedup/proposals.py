@@ -39,7 +39,7 @@ def kinds(pictured: NDArray[np.bool_], silent: NDArray[np.bool_], params: DedupP
     if params.mode == "image":
         return [("image", everything[pictured])]
     if params.mode == "pair":
-        return [("pair", everything[pictured]), ("text", everything[~pictured])]
+        return [("pair", everything[pictured]), ("text", everything[~pictured & ~silent])]
     return []
 
 

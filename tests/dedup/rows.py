@@ -57,18 +57,20 @@ def table_of(*lines: Line, signed: SignatureParams | None = None) -> pa.Table:
         }
         for line in lines
     ]
-    texts = conversations(
-        *(
-            (line.id, [{"role": "user", "content": line.question}, {"role": "assistant", "content": line.answer}])
-            for line in lines
-        )
-    )
+    texts = conversations(*((line.id, turns_of(line)) for line in lines))
     signatures = signature.measure(texts, signed or SignatureParams())
     table = pa.Table.from_pylist(measured, schema=INGEST_ATTRIBUTES)
     for name in signatures.column_names[1:]:
         table = table.append_column(signatures.schema.field(name), signatures.column(name))
     table = table.append_column("source", pa.array([f"s{line.priority}" for line in lines], pa.string()))
     return table.append_column("priority", pa.array([line.priority for line in lines], pa.int32()))
+
+
+def turns_of(line: Line) -> list[dict[str, str]]:
+    """Return question and answer; a picture alone has neither."""
+    if line.category == "image_only":
+        return []
+    return [{"role": "user", "content": line.question}, {"role": "assistant", "content": line.answer}]
 
 
 def conversations(*lines: tuple[str, list[dict[str, str]]]) -> pa.Table:

@@ -123,6 +123,20 @@ def test_modes():
     assert (row["similarity"], row["hamming"], row["detail"]) == (None, 0, "hamming=0")
 
 
+def test_pictures_alone_are_compared_by_their_pictures_and_never_win_over_texts():
+    again, larger = Pic("q", PHOTO.phash ^ 1), Pic("p", size=(200, 160))
+    lines = [
+        Line("a", pictures=[larger], category="image_only", priority=0),
+        Line("b", pictures=[PHOTO], category="image_only", priority=0),
+        Line("c", pictures=[again], category="image_only", priority=0),
+        Line("d", "What?", "a house", [PHOTO], priority=9),
+        Line("e", pictures=[Pic("other", 0)], category="image_only"),
+    ]
+    assert removed(table_of(*lines)) == {"b": ("exact_pair", "a"), "c": ("near_pair", "a")}
+    assert removed(table_of(*lines), mode="image") == dict.fromkeys("abc", ("same_image", "d"))
+    assert removed(table_of(*lines), mode="text") == {}, "all their texts are nothing"
+
+
 def test_no_rows_and_repeated_ids():
     for mode in ("pair", "text", "image"):
         assert removed(table_of(), mode=mode) == {}
@@ -141,7 +155,7 @@ def made_of(dice: random.Random, count: int) -> list[Line]:
         phash = sum(1 << bit for bit in range(dice.choice((0, 4, 8, 12, 16, 20))))
         std = dice.choice((0.0, 50.0, 50.0))
         pictures = [Pic(f"{dice.randrange(3)}-{phash}-{std}", phash, std)] * dice.choice((0, 1, 2))
-        category = dice.choice(("general", "caption", "doc_chart_screen"))
+        category = dice.choice(("general", "caption", "doc_chart_screen", "image_only"))
         lines.append(Line(f"{n:02d}", dice.choice("QR"), " ".join(words), pictures, category, dice.randrange(3)))
     return lines
 

@@ -41,7 +41,7 @@ def made_of(dice: random.Random, count: int) -> list[Line]:
             flat = dice.choice((0.1, 0.1, 0.9))
             name = f"{dice.randrange(2)}-{phash}-{std}-{flat}"
             pictures.append(Pic(name, phash, std, flat, thumb=dice.choice((100, 102))))
-        category = dice.choice(("general", "general", "caption", "doc_chart_screen"))
+        category = dice.choice(("general", "general", "caption", "doc_chart_screen", "image_only"))
         prompt = dice.choice(("Q", "R", "", " ".join(WORDS[100:130]), " ".join(WORDS[101:131])))
         lines.append(Line(f"{n:03d}", prompt, " ".join(words), pictures, category))
     return lines
