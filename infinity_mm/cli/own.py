@@ -150,5 +150,7 @@ def family_lines(family: Family) -> list[str]:
     lines.append("  needs      " + " or ".join(" and ".join(needed) for needed in family.needs))
     plain = [suffix for suffix in family.suffixes if not suffix.endswith((".gz", ".zst", ".bz2"))]
     packed = "" if len(plain) == len(family.suffixes) else "; text also as .gz, .zst, .bz2"
-    lines.append(f"  files      {', '.join((*family.files, *(f'*{suffix}' for suffix in plain)))}{packed}")
+    first = "pictures by their names (*.jpg, *.png, ...), *.zip, *.tar; where there are none, "
+    first = first if family.layout == "pictures" else ""
+    lines.append(f"  files      {first}{', '.join((*family.files, *(f'*{suffix}' for suffix in plain)))}{packed}")
     return [*lines, f"  start      {family.command}"]
