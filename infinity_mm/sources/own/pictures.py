@@ -107,8 +107,11 @@ class OwnPictures:
             chosen = [entry for entry in visible if entry.path.lower().endswith(suffixes)]
             chosen = [entry for entry in chosen if not self._is_ignored(entry.path)]
         if not chosen:
-            expected = ", ".join((*files, *(f"*{suffix}" for suffix in self.suffixes)))
-            raise SourceError(f"no picture, archive or table below {root}; expected one of: {expected}")
+            asked = f"{', '.join(files)}, or " if files else ""
+            raise SourceError(
+                f"no picture, archive or table below {root}; expected {asked}pictures (*.jpg, *.png, *.webp, ...), *.zip "
+                "or *.tar of them, or tables that name or hold them (*.parquet, *.jsonl, *.csv, ...)"
+            )
         return [(name, list(own)) for name, own in groupby(sorted(chosen, key=_unit_key), key=_unit)]
 
     def _is_ignored(self, path: str) -> bool:

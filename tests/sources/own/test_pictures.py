@@ -255,7 +255,7 @@ def test_another_picture_under_an_old_name_makes_its_folder_anew_and_no_other(tm
 def test_nothing_to_read_and_a_wrong_category_are_told(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     use = SourceUse(name="my_set", root=Location.of(tmp_path).uri, family=FAMILY)
-    with pytest.raises(SourceError, match=r"no picture, archive or table below .*expected one of: \*\.jpg"):
+    with pytest.raises(SourceError, match=r"no picture, archive or table below .*expected pictures \(\*\.jpg"):
         use.checked()
     for family, category in ((FAMILY, "caption"), ("text_only", "image_only")):
         with pytest.raises(SourceError, match="leave the category out"):
