@@ -109,8 +109,8 @@ class OwnPictures:
         if not chosen:
             asked = f"{', '.join(files)}, or " if files else ""
             raise SourceError(
-                f"no picture, archive or table below {root}; expected {asked}pictures (*.jpg, *.png, *.webp, ...), *.zip "
-                "or *.tar of them, or tables that name or hold them (*.parquet, *.jsonl, *.csv, ...)"
+                f"no picture, archive or table below {root}; expected {asked}pictures (*.jpg, *.png, ...), *.zip or "
+                "*.tar of them, or tables that name or hold them (*.parquet, *.jsonl, *.csv, ...)"
             )
         return [(name, list(own)) for name, own in groupby(sorted(chosen, key=_unit_key), key=_unit)]
 
