@@ -91,6 +91,14 @@ class Record(Frozen):
                 raise ValueError(f"no bytes for {image.uri!r}, and it does not point to another record")
         return self
 
+    @model_validator(mode="after")
+    def _picture_alone_is_alone(self) -> Record:
+        if self.category == IMAGE_ONLY and (self.messages or not self.images):
+            raise ValueError(
+                f"{IMAGE_ONLY}: {len(self.messages)} messages and {len(self.images)} images, not 0 and some"
+            )
+        return self
+
 
 def record_id(source: str, file: str, key: str, repeat: int = 0) -> str:
     """Return the stable id of a raw row: 32 hex digits of SHA-256.

@@ -17,6 +17,7 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.forecast import preview
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import load_recipe
+from infinity_mm.schema import validate_records
 from infinity_mm.store import Store
 from tests.decontam.sets import make
 from tests.running import digest_of
@@ -191,3 +192,17 @@ def test_pictures_of_evaluation_sets_are_not_written_about(write, photos, tmp_pa
     (leaked,) = (row["id"] for row in ledger if row["stage"] == "decontaminate")
     assert manifest.books["synthetic"].rows == 2 * 8
     assert not any(row["parent"] == leaked for row in exported(tmp_path / "work"))
+
+
+def test_a_record_of_a_picture_alone_has_pictures_and_nothing_else(write, tmp_path):
+    run_it(write(), tmp_path / "work")
+    (path, *_) = sorted((tmp_path / "work/records/photos").iterdir())
+    row = pq.read_table(path).to_pylist()[0]
+    said = [{"role": "user", "content": "x"}]
+    assert validate_records([row]) == [None]
+    faults = validate_records([row | {"messages": said}, row | {"images": [], "image_bytes": []}])
+    assert ["0 messages and 0 images" in fault or "1 messages and 1 images" in fault for fault in faults] == [
+        True,
+        True,
+    ]
+    assert validate_records([row | {"category": "general", "messages": said}]) == [None]
