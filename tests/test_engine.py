@@ -257,7 +257,7 @@ def test_what_an_embedded_node_will_never_have_is_an_error(engine):
 
 
 def test_while_there_is_no_worker_somebody_is_told(engine, monkeypatch):
-    monkeypatch.setattr("infinity_mm.engine.PATIENCE_S", 0.5)
+    monkeypatch.setattr("infinity_mm.engine.crew.PATIENCE_S", 0.5)
     busy = ray.remote(num_cpus=2)(nap).remote(4)
     told = []
     done = engine.map_actors("add", Adder, 1, [1], Resources(), tell=told.append)
