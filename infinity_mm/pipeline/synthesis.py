@@ -185,7 +185,7 @@ def _ask_models(
     a second one where it needs the memory that the writer had.
     """
     writer, *judge = models_of(spec.params)
-    two = apart(spec.params)
+    two = bool(judge) and apart(spec.params)
     with _crew(context, spec, *([writer] if two else [writer, *judge])) as crew:
         asked_for, tasks = tasks, plan_offers(context, crew, tasks, params, spec)
         if subset.failed_again:
