@@ -31,10 +31,10 @@ PATIENCE_S = 60.0
 
 @runtime_checkable
 class Closing(Protocol):
-    """What a worker holds that has to be closed, because the end of the worker's process would not free it at once."""
+    """What a worker holds that is closed before its process ends: that alone would not free all of it at once."""
 
     def close(self) -> None:
-        """Free it; it may be asked for more tasks all the same."""
+        """Free what takes memory, here and in other processes."""
         ...
 
 

@@ -75,7 +75,14 @@ def make(write_served, served, tmp_path):
     """Return a function that runs a recipe with shares and a probe in a folder of the given name."""
 
     def make(name, **synth):
-        keys = {"limit": 40, "images": 12, "per_image": 2, "partition_images": 5, "judge_probe": {"rows": 4}, "cache": False}
+        keys = {
+            "limit": 40,
+            "images": 12,
+            "per_image": 2,
+            "partition_images": 5,
+            "judge_probe": {"rows": 4},
+            "cache": False,
+        }
         keys |= {"offer": {"mapping": "package", "max_share": 0.25}}
         return run(load_recipe(write_served(**(keys | synth))), Location.of(tmp_path / name), QUIET)
 
