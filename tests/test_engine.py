@@ -309,8 +309,7 @@ def test_no_cluster_at_an_address():
 def test_a_pass_that_is_stopped_leaves_no_actor_for_later(monkeypatch, tmp_path):
     """What was still at work is ended while Ray is there, not when the generator happens to be collected."""
     from infinity_mm.fs import Location
-    from infinity_mm.pipeline.passes import Context, run_actor_pass
-    from infinity_mm.pipeline.placing import Placing
+    from infinity_mm.pipeline.passes import Context, run_crew_pass
     from infinity_mm.progress import Reporter
     from infinity_mm.store import Store
 
@@ -324,7 +323,8 @@ def test_a_pass_that_is_stopped_leaves_no_actor_for_later(monkeypatch, tmp_path)
     try:
         with Engine(workers=2) as running:
             context = Context(Store(Location.of(tmp_path)), running, Reporter(), recipe=None)
-            run_actor_pass(context, "names", Named, 0.1, tasks, Placing(Resources(), 2), watch=refuse)
+            with running.crew(Named, 0.1, Resources(), 2) as crew:
+                run_crew_pass(context, crew, "names", Named.__call__, tasks, watch=refuse)
     except StoreError as error:
         kept = error
     assert str(kept) == "stop here"
