@@ -10,7 +10,7 @@ vLLM alone (twice: with one thread, as Ray gives the actor's engine, and with on
     all those requests: the same messages, sampling and structured output. It knows every request beforehand, where
     the pipeline knows a step's requests when the step before has been answered.
 pipeline
-    `infinity_mm.pipeline.synthesis.SynthWorker` in an actor, handed one partition after the other by
+    `infinity_mm.pipeline.synthesis.generate_part` in an actor, handed one partition after the other by
     `infinity_mm.engine.Engine.map_actors`, as `infinity-mm run` does: reads the pictures, asks the steps, checks the
     replies, writes the partitions. Once without the generation cache and once with an empty one.
 
@@ -45,8 +45,8 @@ from infinity_mm.engine import Engine
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parts import Part
-from infinity_mm.pipeline.synthesis import AT_ONCE, SynthWorker
-from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.synthesis import AT_ONCE, generate_part
+from infinity_mm.pipeline.workers import Models, WorkerSpec
 from infinity_mm.resources import Resources
 from infinity_mm.schema import RECORDS
 from infinity_mm.store import Store
@@ -186,9 +186,10 @@ class Watched:
 
     def __init__(self, spec: WatchedSpec) -> None:
         self._record = spec.record
-        self._worker = SynthWorker(spec.worker)
-        self._recorder = Recorder(self._worker._writer.engine)
-        self._worker._writer.engine = self._recorder
+        self._models = Models(spec.worker)
+        self._turns = self._models.engines[0]
+        self._recorder = Recorder(self._turns.engine)
+        self._turns.engine = self._recorder
         self._ready = threading.Event()
 
     def __call__(self, task: SynthTask | None) -> list[Answer]:
@@ -199,8 +200,8 @@ class Watched:
             self._ready.set()
             return []
         self._ready.wait()
-        self._worker(task)
-        with self._worker._writer.lock:
+        generate_part(self._models, task)
+        with self._turns.lock:
             asked = self._recorder.news()
         if self._record:
             place = Store(Location(task.work)).at(f"{_ASKED}/{task.part.number:05d}.pickle")

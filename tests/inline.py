@@ -32,6 +32,17 @@ class InlineEngine:
         for index, task in enumerate(tasks):
             yield index, function(task)
 
+    def crew(
+        self,
+        build: Callable[[Any], Any],
+        spec: Any,
+        resources: Any,
+        actors: int = 1,
+        threads: int = 1,
+        tell: Callable[[str], None] = print,
+    ) -> "InlineCrew":
+        return InlineCrew(build, spec)
+
     def map_actors(
         self,
         stage: str,
@@ -43,6 +54,25 @@ class InlineEngine:
         threads: int = 1,
         tell: Callable[[str], None] = print,
     ) -> Iterator[tuple[int, Any]]:
-        worker = build(spec)
+        yield from InlineCrew(build, spec).map(stage, lambda worker, task: worker(task), tasks)
+
+
+class InlineCrew:
+    """One worker in this process, as `infinity_mm.engine.crew.Crew` would have them on a cluster."""
+
+    def __init__(self, build: Callable[[Any], Any], spec: Any) -> None:
+        self._build, self._spec = build, spec
+        self._held: list[Any] = []
+
+    def __enter__(self) -> "InlineCrew":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for held in self._held:
+            held.close()
+
+    def map(self, stage: str, function: Callable[[Any, Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        if tasks and not self._held:
+            self._held.append(self._build(self._spec))
         for index, task in enumerate(tasks):
-            yield index, worker(task)
+            yield index, function(self._held[0], task)

@@ -257,7 +257,7 @@ def test_what_an_embedded_node_will_never_have_is_an_error(engine):
 
 
 def test_while_there_is_no_worker_somebody_is_told(engine, monkeypatch):
-    monkeypatch.setattr("infinity_mm.engine.PATIENCE_S", 0.5)
+    monkeypatch.setattr("infinity_mm.engine.crew.PATIENCE_S", 0.5)
     busy = ray.remote(num_cpus=2)(nap).remote(4)
     told = []
     done = engine.map_actors("add", Adder, 1, [1], Resources(), tell=told.append)
@@ -309,8 +309,7 @@ def test_no_cluster_at_an_address():
 def test_a_pass_that_is_stopped_leaves_no_actor_for_later(monkeypatch, tmp_path):
     """What was still at work is ended while Ray is there, not when the generator happens to be collected."""
     from infinity_mm.fs import Location
-    from infinity_mm.pipeline.passes import Context, run_actor_pass
-    from infinity_mm.pipeline.placing import Placing
+    from infinity_mm.pipeline.passes import Context, run_crew_pass
     from infinity_mm.progress import Reporter
     from infinity_mm.store import Store
 
@@ -324,7 +323,8 @@ def test_a_pass_that_is_stopped_leaves_no_actor_for_later(monkeypatch, tmp_path)
     try:
         with Engine(workers=2) as running:
             context = Context(Store(Location.of(tmp_path)), running, Reporter(), recipe=None)
-            run_actor_pass(context, "names", Named, 0.1, tasks, Placing(Resources(), 2), watch=refuse)
+            with running.crew(Named, 0.1, Resources(), 2) as crew:
+                run_crew_pass(context, crew, "names", Named.__call__, tasks, watch=refuse)
     except StoreError as error:
         kept = error
     assert str(kept) == "stop here"

@@ -1,14 +1,15 @@
 """Shares of instruction types over the whole run: tag every picture, then settle at once what each attempt is offered.
 
-Only recipes that limit a type pay for it: one more start of the writer's engine, since tags of all pictures must be
-there before the first question. The calls are written down and not made again. A partition is named by what its own
-attempts are offered, so that further pictures touch only those partitions in which an offer really changes.
+Only recipes that limit a type have these passes, since for them tags of all pictures must be there before the first
+question. The calls are written down and not made again. A partition is named by what its own attempts are offered, so
+that further pictures touch only those partitions in which an offer really changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import orjson
 import pyarrow as pa
@@ -18,16 +19,19 @@ from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask, to_json
 from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
-from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass, unfinished
-from infinity_mm.pipeline.placing import place
+from infinity_mm.pipeline.passes import Context, run_crew_pass, unfinished
 from infinity_mm.pipeline.tagging import read_tags
-from infinity_mm.pipeline.workers import WorkerSpec
-from infinity_mm.pipeline.writing import Writer
+from infinity_mm.pipeline.workers import Models, WorkerSpec
+from infinity_mm.pipeline.writing import recording, write_calls
 from infinity_mm.store import Store, part_name
+from infinity_mm.synth.calls import Call
 from infinity_mm.synth.offers import offers
 from infinity_mm.synth.params import OfferParams, SynthParams
 from infinity_mm.synth.rows import Tag
 from infinity_mm.synth.run_step import identity, tag
+
+if TYPE_CHECKING:  # workers import this module, and have no use for it
+    from infinity_mm.engine.crew import Crew
 
 VERSION = 1
 _TAGS, _CALLS, _OFFERS = "state/synth/tags", "state/synth/tagged", "state/synth/offers"
@@ -63,8 +67,6 @@ class OfferTask:
     work: str
     #: Tags of each partition.
     tags: tuple[str, ...]
-    params_json: str
-    seed: int
     output: str
 
     @property
@@ -73,31 +75,28 @@ class OfferTask:
         return (self.output,)
 
 
-class TagWorker:
-    """Holds the generating model; lives in an actor."""
-
-    def __init__(self, spec: WorkerSpec) -> None:
-        self._writer = Writer(spec)
-
-    def __call__(self, task: TagTask) -> None:
-        """Tag the pictures of one partition and write the calls down; every answer is kept, whatever happens."""
-        store, params = Store(Location(task.work)), self._writer.params
-        with self._writer.recording({}) as recording:
-            parents, given = read_parents(store, task.places), read_tags(store, task.seen)
-            tagged = tag(recording, parents, params, self._writer.seed, given)
-        rows = [{"parent": name, "tags": to_json([asdict(one) for one in tags])} for name, tags in tagged.items()]
-        store.write(task.tags, pa.Table.from_pylist(rows, schema=TAGS))
-        self._writer.write_down(store, task.calls, recording)
+def tag_pictures(models: Models, task: TagTask) -> None:
+    """Tag the pictures of one partition and write the calls down."""
+    store = Store(Location(task.work))
+    parents, given = read_parents(store, task.places), read_tags(store, task.seen)
+    calls: dict[str, Call] = {}
+    with models.session() as session:
+        writer, _ = recording(session, calls)
+        tagged = tag(writer, parents, models.params, models.spec.seed, given)
+    rows = [{"parent": name, "tags": to_json([asdict(one) for one in tags])} for name, tags in tagged.items()]
+    store.write(task.tags, pa.Table.from_pylist(rows, schema=TAGS))
+    write_calls(store, task.calls, calls, session.seconds)
 
 
-def plan_offers(context: Context, tasks: Sequence[SynthTask], params: SynthParams, spec: WorkerSpec) -> list[SynthTask]:
+def plan_offers(
+    context: Context, crew: Crew[Models], tasks: Sequence[SynthTask], params: SynthParams, spec: WorkerSpec
+) -> list[SynthTask]:
     """Return the tasks with what their attempts are offered; unchanged where the recipe limits no type."""
     tagging, offering = _tasks(context, tasks, params, spec)
     if offering is None:
         return list(tasks)
-    placing = place(context.engine, spec.params.model)
-    run_actor_pass(context, "synth-tag", TagWorker, spec, tagging, placing, folders=(_TAGS, _CALLS))
-    run_pass(context, "synth-offers", settle_offers, [offering], folders=(_OFFERS,))
+    run_crew_pass(context, crew, "synth-tag", tag_pictures, tagging, folders=(_TAGS, _CALLS))
+    run_crew_pass(context, crew, "synth-offers", settle_offers, [offering], folders=(_OFFERS,))
     return _offered(context.store, tasks, tagging, offering)
 
 
@@ -111,10 +110,12 @@ def known_offers(
     return _offered(context.store, tasks, tagging, offering)
 
 
-def settle_offers(task: OfferTask) -> None:
-    """Write what every attempt is offered, a row for each partition."""
-    store = Store(Location(task.work))
-    params = SynthParams.model_validate_json(task.params_json)
+def settle_offers(models: Models, task: OfferTask) -> None:
+    """Write what every attempt is offered, a row for each partition.
+
+    No model is asked. A worker of the crew does it all the same: the crew may hold all CPUs there are, and keeps them.
+    """
+    store, params, seed = Store(Location(task.work)), models.params, models.spec.seed
     attempts: list[dict[str, Sequence[Tag]]] = []
     for path in task.tags:
         found: dict[str, Sequence[Tag]] = {}
@@ -122,7 +123,7 @@ def settle_offers(task: OfferTask) -> None:
             tags = tuple(Tag(**one) for one in orjson.loads(row["tags"]))
             found |= {f"{row['parent']}/{n}": tags for n in range(params.per_image)}
         attempts.append(found)
-    settled = offers({key: tags for found in attempts for key, tags in found.items()}, params, task.seed)
+    settled = offers({key: tags for found in attempts for key, tags in found.items()}, params, seed)
     rows = [
         {"tags": path, "offers": to_json({key: settled[key] for key in found})}
         for path, found in zip(task.tags, attempts, strict=True)
@@ -146,7 +147,7 @@ def _tasks(
     paths = tuple(task.tags for task in tagging)
     name = fingerprint(["synth_offers", VERSION, spec.seed], identity(params), list(paths))
     output = f"{_OFFERS}/{part_name(0, name)}"
-    return tagging, OfferTask(context.store.work.uri, paths, spec.params_json, spec.seed, output)
+    return tagging, OfferTask(context.store.work.uri, paths, output)
 
 
 def _offered(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -17,6 +17,7 @@ from infinity_mm.store import Store
 
 if TYPE_CHECKING:  # workers import the modules of passes for their tasks, and have no use for these
     from infinity_mm.engine import Engine, Worker
+    from infinity_mm.engine.crew import Crew
     from infinity_mm.progress import Reporter
     from infinity_mm.recipe import Recipe
     from infinity_mm.resources import Resources
@@ -32,6 +33,7 @@ class Task(Protocol):
 
 
 T = TypeVar("T", bound=Task)
+W = TypeVar("W")
 
 
 @dataclass
@@ -89,17 +91,11 @@ def run_pass(
     `watch` is called with every task whose outputs are there: those of earlier runs first, the others as they finish;
     what it raises ends the pass. `together` is how many tasks may travel as one (`infinity_mm.engine.Engine.map`).
     """
-    began = time.monotonic()
-    announce(context.store, stage, tasks)
-    todo = unfinished(context.store, tasks)
-    waiting = {task.outputs for task in todo}  # tasks carry options of recipes, which have no hash
-    for task in tasks:
-        if task.outputs not in waiting:
-            watch(task)
-    with closing(context.engine.map(stage, function, todo, resources, together)) as done:  # also where `watch` raises
-        for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
-            watch(todo[index])
-    finish_pass(context, stage, tasks, len(todo), began, owns, folders)
+
+    def start(todo: list[T]) -> Generator[tuple[int, Any]]:
+        return context.engine.map(stage, function, todo, resources, together)
+
+    _run(context, stage, tasks, start, owns, folders, watch)
 
 
 def run_actor_pass(
@@ -110,24 +106,50 @@ def run_actor_pass(
     tasks: Sequence[T],
     placing: Placing,
     folders: Iterable[str] = (),
-    threads: int = 1,
+) -> None:
+    """Like `run_pass`, on long-lived workers of this pass alone; none is started for nothing."""
+
+    def start(todo: list[T]) -> Generator[tuple[int, Any]]:
+        tell = context.reporter.line
+        return context.engine.map_actors(stage, build, spec, todo, placing.resources, placing.actors, tell=tell)
+
+    _run(context, stage, tasks, start, folders=folders)
+
+
+def run_crew_pass(
+    context: Context,
+    crew: Crew[W],
+    stage: str,
+    function: Callable[[W, T], None],
+    tasks: Sequence[T],
+    folders: Iterable[str] = (),
     watch: Callable[[T], None] = lambda task: None,
 ) -> None:
-    """Like `run_pass`, on long-lived workers that handle `threads` tasks at once; none is started for nothing."""
+    """Like `run_pass`, on a crew that other passes share; `function` gets what a worker holds, and a task."""
+    _run(context, stage, tasks, lambda todo: crew.map(stage, function, todo), folders=folders, watch=watch)
+
+
+def _run(
+    context: Context,
+    stage: str,
+    tasks: Sequence[T],
+    start: Callable[[list[T]], Generator[tuple[int, Any]]],
+    owns: Callable[[str], bool] = lambda name: True,
+    folders: Iterable[str] = (),
+    watch: Callable[[T], None] = lambda task: None,
+) -> None:
+    """Run a pass of which `start` does the unfinished tasks, and yields their numbers as they finish."""
     began = time.monotonic()
     announce(context.store, stage, tasks)
     todo = unfinished(context.store, tasks)
-    waiting = {task.outputs for task in todo}
+    waiting = {task.outputs for task in todo}  # tasks carry options of recipes, which have no hash
     for task in tasks:
         if task.outputs not in waiting:
             watch(task)
-    if todo:
-        tell = context.reporter.line
-        done = context.engine.map_actors(stage, build, spec, todo, placing.resources, placing.actors, threads, tell)
-        with closing(done):
-            for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
-                watch(todo[index])
-    finish_pass(context, stage, tasks, len(todo), began, folders=folders)
+    with closing(start(todo)) as done:  # also where `watch` raises
+        for index, _ in context.reporter.follow(stage, done, len(todo), len(tasks) - len(todo)):
+            watch(todo[index])
+    finish_pass(context, stage, tasks, len(todo), began, owns, folders)
 
 
 def finish_pass(

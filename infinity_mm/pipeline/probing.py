@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -12,16 +13,16 @@ from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
 from infinity_mm.keyed import keyed_u64
 from infinity_mm.pipeline.parents import Places, read_judged, read_parents
-from infinity_mm.pipeline.passes import Context, run_actor_pass
-from infinity_mm.pipeline.placing import place
-from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.passes import Context, run_crew_pass
+from infinity_mm.pipeline.workers import Models, WorkerSpec
 from infinity_mm.store import Store
-from infinity_mm.synth.cache.chat import RememberingChat
-from infinity_mm.synth.engines.select import lasting_chat
 from infinity_mm.synth.judge_quality import JudgeReport, MissedProbe, rates_of, warnings_of
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.probe import AS_WRITTEN, Scored, draw, measure
 from infinity_mm.synth.rows import Judged
+
+if TYPE_CHECKING:  # workers import this module, and have no use for it
+    from infinity_mm.engine.crew import Crew
 
 VERSION = 1
 #: Fewest partitions that rows are drawn from; all of them where there are less.
@@ -46,50 +47,41 @@ class ProbeTask:
         return (self.output,)
 
 
-class ProbeWorker:
-    """Holds the judge, built when it is first asked; lives in an actor."""
-
-    def __init__(self, spec: WorkerSpec) -> None:
-        self._params = spec.params
-        self._seed = spec.seed
-        self._memory = spec.memory()
-        model = self._params.judge or self._params.model
-        self._judge = RememberingChat(lasting_chat(model), self._memory, spec.judged_by)
-
-    def __call__(self, task: ProbeTask) -> None:
-        """Measure the judge on the rows of the task's partitions; what it said is kept whatever happens."""
-        store, params = Store(Location(task.work)), self._params
-        pool: list[Judged] = []
-        for attempts, places in task.parts:
-            pool += read_judged(store, attempts, read_parents(store, places))
-        try:
-            drawn = draw(pool, params.judge_probe.rows, self._seed)
-            found, cost = measure(self._judge, drawn, pool, params, self._seed)
-        finally:
-            self._memory.flush()
-        document = {"cost": dict(cost), "scored": [asdict(one) for one in found]}
-        store.at(task.output).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+def measure_judge(models: Models, task: ProbeTask) -> None:
+    """Ask the judge about rows of the task's partitions; what it said is kept whatever happens."""
+    store, params, seed = Store(Location(task.work)), models.params, models.spec.seed
+    pool: list[Judged] = []
+    for attempts, places in task.parts:
+        pool += read_judged(store, attempts, read_parents(store, places))
+    drawn = draw(pool, params.judge_probe.rows, seed)
+    with models.session() as session:
+        found, cost = measure(session.judge, drawn, pool, params, seed)
+    document = {"cost": dict(cost), "scored": [asdict(one) for one in found]}
+    store.at(task.output).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
 
 
-def run_probing(context: Context, parts: Sequence[tuple[str, Places]], spec: WorkerSpec) -> JudgeReport | None:
-    """Measure the judge; None where the recipe asks for no measurement.
+def run_probing(
+    context: Context, crew: Crew[Models], parts: Sequence[tuple[str, Places]], spec: WorkerSpec
+) -> ProbeTask | None:
+    """Ask the judge about altered rows; None where the recipe asks for no measurement.
 
-    `parts` are the partitions of the synthesis. Raises `StageError` where the judge cannot be told from chance and the
-    recipe says to stop.
+    `parts` are the partitions of the synthesis, `crew` those who judged them. See `judge_report`.
     """
-    params = spec.params
-    probe = params.judge_probe
+    probe = spec.params.judge_probe
     tasks: list[ProbeTask] = []
     if probe.rows and parts:
         wanted = max(_PARTS, probe.rows // 4)
         drawn = sorted(parts, key=lambda part: (keyed_u64(spec.seed, "synth.probe.part", part[0]), part[0]))[:wanted]
         name = fingerprint(["judge_probe", VERSION, spec.seed, probe.rows], spec.judged_by, [part[0] for part in drawn])
         tasks.append(ProbeTask(context.store.work.uri, tuple(drawn), f"{_FOLDER}/{name}.json"))
-    placing = place(context.engine, params.judge or params.model)
-    run_actor_pass(context, "judge-probe", ProbeWorker, spec, tasks, placing, folders=(_FOLDER,))
-    if not tasks:
-        return None
-    report = _report(context.store, tasks[0], params, spec)
+    run_crew_pass(context, crew, "judge-probe", measure_judge, tasks, folders=(_FOLDER,))
+    return tasks[0] if tasks else None
+
+
+def judge_report(context: Context, task: ProbeTask, spec: WorkerSpec) -> JudgeReport:
+    """Return what was measured; raises `StageError` where that is chance and the recipe says to stop."""
+    probe = spec.params.judge_probe
+    report = _report(context.store, task, spec.params, spec)
     for line in report.warnings:
         context.reporter.line(f"warning: {line}")
     if report.chance and probe.on_chance == "stop":

@@ -1,11 +1,11 @@
-"""The synthesis pass: draws pictures among the survivors, runs the four steps in actors that hold the model."""
+"""The synthesis: draws pictures among the survivors, runs the four steps on workers that hold the models."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -20,29 +20,29 @@ from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report,
 from infinity_mm.pipeline.offering import plan_offers
 from infinity_mm.pipeline.parents import read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
-from infinity_mm.pipeline.passes import Context, run_actor_pass, run_pass
-from infinity_mm.pipeline.placing import Placing, place, placed
-from infinity_mm.pipeline.probing import run_probing
+from infinity_mm.pipeline.passes import Context, run_crew_pass, run_pass
+from infinity_mm.pipeline.placing import place, placed
+from infinity_mm.pipeline.probing import ProbeTask, judge_report, run_probing
 from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.tagging import identities, read_tags, role_names, run_tagging, tagger_reports
-from infinity_mm.pipeline.workers import WorkerSpec
-from infinity_mm.pipeline.writing import apart, read_calls, read_offers, write_first
+from infinity_mm.pipeline.workers import Models, WorkerSpec
+from infinity_mm.pipeline.writing import apart, read_calls, read_offers, recording, write_first
 from infinity_mm.store import Store, part_name
-from infinity_mm.synth.cache.chat import RememberingChat
 from infinity_mm.synth.cache.key import model_identity
-from infinity_mm.synth.calls import Call
 from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
-from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
-from infinity_mm.synth.engines.shared import SharedChat, Turns
+from infinity_mm.synth.engines.select import resolve_engine
 from infinity_mm.synth.models.describing import warning
 from infinity_mm.synth.outcomes import Outcome, dry_step, yields
 from infinity_mm.synth.params import SynthParams, models_of
 from infinity_mm.synth.provenance import used_prompts
-from infinity_mm.synth.replay import Recorded, Recording
+from infinity_mm.synth.replay import Recorded
 from infinity_mm.synth.run_step import check, identity, synthesise, write
 from infinity_mm.synth.select_images import COLUMNS, select_images
 from infinity_mm.synth.tiny_model import is_trained
+
+if TYPE_CHECKING:  # workers import this module, and have no use for it
+    from infinity_mm.engine.crew import Crew
 
 VERSION = 1
 #: Partitions in work at once: while the engine answers one, the other is read, checked and written.
@@ -91,78 +91,55 @@ class Subset:
     failed_again: bool = False
 
 
-class SynthWorker:
-    """Holds the generating model and the judge; lives in an actor. Neither is loaded before it is asked.
+def generate_part(models: Models, task: SynthTask) -> None:
+    """Run the steps for one partition and write its files."""
+    found, seconds = generate(models, task)
+    write_part(Store(Location(task.work)), task, found, seconds)
 
-    May be called by several threads at once: each partition has a memory of its own, and they take turns at the models.
-    """
 
-    def __init__(self, spec: WorkerSpec) -> None:
-        self._params = spec.params
-        self._spec = spec
-        judge, comparer = self._params.judge, lasting_comparer(self._params.checks.semantic)
-        self._writer = Turns(lasting_chat(self._params.model))
-        self._judge = None if judge is None or spec.judge is None else Turns(lasting_chat(judge))
-        self._comparer = None if comparer is None or spec.comparer is None else Turns(comparer)
-
-    def __call__(self, task: SynthTask) -> None:
-        """Run the steps for one partition and write its files."""
-        found, seconds = self.generate(task)
-        write_part(Store(Location(task.work)), task, found, seconds)
-
-    def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
-        """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
-        store, spec = Store(Location(task.work)), self._spec
-        parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
-        memory = spec.memory()
-        engines = [SharedChat(turns) for turns in (self._writer, self._judge) if turns is not None]
-        writer = RememberingChat(engines[0], memory, spec.writer)
-        judge = RememberingChat(engines[-1], memory, spec.judged_by)
-        only = None if spec.only is None else frozenset(spec.only)
-        calls, earlier = read_calls(store, task.written or task.tagged)
-        offers = read_offers(task.offers)
-        recording = Recording(writer, calls)
-        comparer = None
-        if self._comparer is not None and spec.comparer is not None:
-            comparer = Recording(RememberingChat(SharedChat(self._comparer), memory, spec.comparer), calls)
-        chats: tuple[Chat, Chat | None] = recording, comparer
-        try:
-            if apart(self._params) and task.written is None:
-                # The writer goes first while the judge's engine is closed, then its own is.
-                judge.close()
-                write(recording, parents, self._params, spec.seed, only, comparer, offers, tags)
-                writer.close()
-            if apart(self._params) or task.written is not None:
-                chats = self._recorded(calls)
-            found = synthesise(chats[0], judge, parents, self._params, spec.seed, only, chats[1], offers, tags)
-        finally:
-            memory.flush()
-        return found, earlier + sum(engine.seconds for engine in engines)
-
-    def _recorded(self, calls: dict[str, Call]) -> tuple[Recorded, Recorded | None]:
-        """Return writer and comparer as they answer from calls that were written down."""
-        comparer = None if self._spec.comparer is None else Recorded(calls, self._spec.comparer)
-        return Recorded(calls, self._spec.writer), comparer
+def generate(models: Models, task: SynthTask) -> tuple[list[Outcome], float]:
+    """Return the outcomes of one partition, and the engines' seconds."""
+    store, spec, params = Store(Location(task.work)), models.spec, models.params
+    parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
+    only = None if spec.only is None else frozenset(spec.only)
+    calls, earlier = read_calls(store, task.written or task.tagged)
+    offers = read_offers(task.offers)
+    with models.session() as session:
+        chats: tuple[Chat, Chat | None] = recording(session, calls)
+        if apart(params) and task.written is None:
+            # The writer goes first while the judge's engine is closed, then its own is.
+            session.judge.close()
+            write(chats[0], parents, params, spec.seed, only, chats[1], offers, tags)
+            session.writer.close()
+        if apart(params) or task.written is not None:
+            comparer = None if spec.comparer is None else Recorded(calls, spec.comparer)
+            chats = Recorded(calls, spec.writer), comparer
+        found = synthesise(chats[0], session.judge, parents, params, spec.seed, only, chats[1], offers, tags)
+    return found, earlier + session.seconds
 
 
 class PilotWorker:
-    """Runs the steps like `SynthWorker`, and counts what they cost instead of writing rows."""
+    """Runs the steps like `generate_part`, and counts what they cost instead of writing rows."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        self._worker = SynthWorker(spec)
+        self._models = Models(spec)
 
     def __call__(self, task: SynthTask) -> tuple[dict[str, float], dict[str, Any]]:
         """Return the cost and the `yields` of the attempts.
 
         The cost is seconds, and of the calls made ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``.
         """
-        found, seconds = self._worker.generate(task)
+        found, seconds = generate(self._models, task)
         counts: Counter[str] = Counter()
         for made in (made for one in found for made in one.calls if not made.cached):
             counts[f"{made.step}.calls"] += made.attempts
             counts[f"{made.step}.prompt_tokens"] += made.prompt_tokens
             counts[f"{made.step}.completion_tokens"] += made.completion_tokens
         return {"seconds": seconds, **counts}, yields(found)
+
+    def close(self) -> None:
+        """Free the models."""
+        self._models.close()
 
 
 def run_synthesis(
@@ -182,33 +159,62 @@ def run_synthesis(
     tasks = run_tagging(context, generation_tasks(context, fates, params, subset), params.taggers, named)
     spec = worker_spec(context, params, subset)
     _warn_of_comparer(context, params)
-    ready = spec.params
-    placing = place(context.engine, *models_of(ready))
-    asked_for, tasks = tasks, plan_offers(context, tasks, params, spec)
-    if subset.failed_again:
-        tasks = plan_offers(context, begin_again(context.store, tasks, asked_for), params, spec)
-    watch = watch_failures(context.store, tasks, params)
-    at_work = placing
-    if ready.judge is not None and apart(ready):
-        tasks = write_first(context, tasks, spec)
-        at_work = place(context.engine, ready.judge)  # nobody asks the writer again
-    run_actor_pass(context, "synth", SynthWorker, spec, tasks, at_work, _FOLDERS, AT_ONCE, watch)
+    tasks, probed = _ask_models(context, tasks, spec, params, subset)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     reference = None if params.loss is None else model_identity(params.loss.model)
     losses = run_losses(context, tasks, params.loss, reference)
     made = run_settling(context, made, losses, params)
-    report = read_report(context.store, tasks, _settings(params, spec, placing, named))
+    report = read_report(context.store, tasks, _settings(context, params, spec, named))
     if (dry := dry_step(report.yields)) is not None:
         context.reporter.line(f"warning: {dry}; `infinity-mm explain` tells the detail of each")
-    probed = [(task.attempts, task.places) for task in tasks]
-    judge = run_probing(context, probed, spec)
     beside = {
-        "judge": judge,
+        "judge": None if probed is None else judge_report(context, probed, spec),
         "losses": loss_groups(context.store, tasks, losses),
         "taggers": tagger_reports(context.store, tasks, named),
     }
     return made, sum(len(task.places) for task in tasks) * params.per_image, report.model_copy(update=beside)
+
+
+def _ask_models(
+    context: Context, tasks: Sequence[SynthTask], spec: WorkerSpec, params: SynthParams, subset: Subset
+) -> tuple[list[SynthTask], ProbeTask | None]:
+    """Run the passes of writer and judge; returns the tasks as they were done, and the judge's measurement.
+
+    Each model is started once, by the first of its passes that has something to do: both by one crew, or the judge by
+    a second one where it needs the memory that the writer had.
+    """
+    writer, *judge = models_of(spec.params)
+    two = bool(judge) and apart(spec.params)
+    with _crew(context, spec, *([writer] if two else [writer, *judge])) as crew:
+        asked_for, tasks = tasks, plan_offers(context, crew, tasks, params, spec)
+        if subset.failed_again:
+            tasks = plan_offers(context, crew, begin_again(context.store, tasks, asked_for), params, spec)
+        watch = watch_failures(context.store, tasks, params)
+        if not two:
+            return tasks, _judged(context, crew, tasks, spec, watch)
+        tasks = write_first(context, crew, tasks)
+    with _crew(context, spec, *judge) as crew:  # nobody asks the writer again
+        return tasks, _judged(context, crew, tasks, spec, watch)
+
+
+def _crew(context: Context, spec: WorkerSpec, *models: ModelSpec) -> Crew[Models]:
+    """Return workers that have room for these of the models at once."""
+    placing = place(context.engine, *models)
+    tell = context.reporter.line
+    return context.engine.crew(Models, spec, placing.resources, placing.actors, AT_ONCE, tell)
+
+
+def _judged(
+    context: Context,
+    crew: Crew[Models],
+    tasks: Sequence[SynthTask],
+    spec: WorkerSpec,
+    watch: Callable[[SynthTask], None],
+) -> ProbeTask | None:
+    """Finish the partitions, then measure who judged them."""
+    run_crew_pass(context, crew, "synth", generate_part, tasks, _FOLDERS, watch)
+    return run_probing(context, crew, [(task.attempts, task.places) for task in tasks], spec)
 
 
 def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:
@@ -268,7 +274,7 @@ def known_parents(store: Store) -> set[str]:
     return {parent for name in parts for parent in store.read(f"{folder}/{name}", ["parent"])["parent"].to_pylist()}
 
 
-def _settings(params: SynthParams, spec: WorkerSpec, placing: Placing, taggers: Mapping[str, str]) -> dict[str, Any]:
+def _settings(context: Context, params: SynthParams, spec: WorkerSpec, taggers: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of the report that say what was asked for."""
     return {
         "engine": resolve_engine(params.model),
@@ -282,7 +288,7 @@ def _settings(params: SynthParams, spec: WorkerSpec, placing: Placing, taggers: 
         | ({} if spec.comparer is None else {"comparer": spec.comparer})
         | role_names(taggers),
         "only": spec.only,
-        "gpus": placing.resources.gpus,
+        "gpus": place(context.engine, *models_of(spec.params)).resources.gpus,
     }
 
 

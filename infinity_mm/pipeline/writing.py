@@ -5,26 +5,27 @@ What the writer says is kept beside the partitions until the judge has been ther
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import orjson
 
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parents import Places, read_parents
-from infinity_mm.pipeline.passes import Context, run_actor_pass, unfinished
-from infinity_mm.pipeline.placing import place
+from infinity_mm.pipeline.passes import Context, run_crew_pass, unfinished
 from infinity_mm.pipeline.tagging import read_tags
-from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.workers import Models, Session
 from infinity_mm.store import Store
-from infinity_mm.synth.cache.chat import Memory, RememberingChat
 from infinity_mm.synth.calls import Call
-from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
-from infinity_mm.synth.params import SynthParams
+from infinity_mm.synth.engines.select import resolve_engine
+from infinity_mm.synth.params import SynthParams, models_of
 from infinity_mm.synth.replay import Recording, from_json, to_json
 from infinity_mm.synth.run_step import write
+
+if TYPE_CHECKING:  # workers import this module, and have no use for it
+    from infinity_mm.engine.crew import Crew
 
 _FOLDER = "state/synth/written"
 
@@ -47,55 +48,27 @@ class WriteTask:
         return (self.output,)
 
 
-class Writer:
-    """The writing model with its memory, and the model that compares answers, if any."""
-
-    def __init__(self, spec: WorkerSpec) -> None:
-        self.params = spec.params
-        self.seed = spec.seed
-        self._memory = spec.memory()
-        self._engine = lasting_chat(self.params.model)
-        self._chat = RememberingChat(self._engine, self._memory, spec.writer)
-        self.comparer = remembering_comparer(self.params, self._memory, spec.comparer)
-
-    @contextmanager
-    def recording(self, calls: dict[str, Call]) -> Iterator[Recording]:
-        """Yield the model for one partition, whose first calls are known; every answer is kept, whatever happens."""
-        self._before = self._engine.seconds
-        try:
-            yield Recording(self._chat, calls)
-        finally:
-            self._memory.flush()
-
-    def write_down(self, store: Store, path: str, recording: Recording, seconds: float = 0.0) -> None:
-        """Write the calls of a partition, and the seconds of the engine besides those of an earlier pass."""
-        spent = orjson.dumps(self._engine.seconds - self._before + seconds)
-        store.at(path).write_bytes(spent + b"\n" + to_json(recording.calls))
+def write_before_judge(models: Models, task: WriteTask) -> None:
+    """Run the steps before the judge and write the calls down."""
+    store, spec = Store(Location(task.work)), models.spec
+    parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
+    calls, earlier = read_calls(store, task.tagged)
+    only = None if spec.only is None else frozenset(spec.only)
+    with models.session() as session:
+        writer, comparer = recording(session, calls)
+        write(writer, parents, models.params, spec.seed, only, comparer, read_offers(task.offers), tags)
+    write_calls(store, task.output, calls, session.seconds + earlier)
 
 
-class WriteWorker:
-    """Holds the generating model; lives in an actor."""
-
-    def __init__(self, spec: WorkerSpec) -> None:
-        self._writer = Writer(spec)
-        self._only = None if spec.only is None else frozenset(spec.only)
-
-    def __call__(self, task: WriteTask) -> None:
-        """Run the steps and write the calls down."""
-        store, writer = Store(Location(task.work)), self._writer
-        calls, earlier = read_calls(store, task.tagged)
-        with writer.recording(calls) as recording:
-            comparer = None if writer.comparer is None else Recording(writer.comparer, calls)
-            parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
-            offers = read_offers(task.offers)
-            write(recording, parents, writer.params, writer.seed, self._only, comparer, offers, tags)
-        writer.write_down(store, task.output, recording, earlier)
+def recording(session: Session, calls: dict[str, Call]) -> tuple[Recording, Recording | None]:
+    """Return the writer, and the model that compares answers, as they keep their calls in `calls`."""
+    comparer = session.comparer
+    return Recording(session.writer, calls), None if comparer is None else Recording(comparer, calls)
 
 
-def remembering_comparer(params: SynthParams, memory: Memory, name: str | None) -> RememberingChat | None:
-    """Return the model that compares answers, with its memory; None where the writer does, or nobody."""
-    engine = lasting_comparer(params.checks.semantic)
-    return None if engine is None or name is None else RememberingChat(engine, memory, name)
+def write_calls(store: Store, path: str, calls: dict[str, Call], seconds: float) -> None:
+    """Write down the calls of a partition, and the seconds of the engine."""
+    store.at(path).write_bytes(orjson.dumps(seconds) + b"\n" + to_json(calls))
 
 
 def read_calls(store: Store, path: str | None) -> tuple[dict[str, Call], float]:
@@ -113,12 +86,12 @@ def read_offers(text: str | None) -> dict[str, list[str]] | None:
 
 
 def apart(params: SynthParams) -> bool:
-    """Tell whether writer and judge are two engines of this machine, so that they must not share its memory."""
-    models = (params.model, params.judge)
-    return params.judge is not None and any(spec and resolve_engine(spec) != "openai" for spec in models)
+    """Tell whether writer and judge are two models of this machine's engines, which must not share its memory."""
+    models = models_of(params)
+    return len(models) > 1 and any(resolve_engine(spec) != "openai" for spec in models)
 
 
-def write_first(context: Context, tasks: Sequence[SynthTask], spec: WorkerSpec) -> list[SynthTask]:
+def write_first(context: Context, crew: Crew[Models], tasks: Sequence[SynthTask]) -> list[SynthTask]:
     """Run the writer for the partitions that are not finished; returns all tasks with the writer's part named."""
     named = [replace(task, written=f"{_FOLDER}/{task.part.fingerprint}.json") for task in tasks]
     todo = [
@@ -126,6 +99,5 @@ def write_first(context: Context, tasks: Sequence[SynthTask], spec: WorkerSpec) 
         for task in unfinished(context.store, named)
         if task.written
     ]
-    placing = place(context.engine, spec.params.model)
-    run_actor_pass(context, "synth-write", WriteWorker, spec, todo, placing, folders=(_FOLDER,))
+    run_crew_pass(context, crew, "synth-write", write_before_judge, todo, folders=(_FOLDER,))
     return named

@@ -1,10 +1,10 @@
 """Writer and judge in one worker without a pass before: one engine at a time."""
 
-from infinity_mm.pipeline import synthesis
+from infinity_mm.pipeline import synthesis, workers
 from infinity_mm.pipeline.generated import SynthTask
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
-from infinity_mm.pipeline.synthesis import SynthWorker
-from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.synthesis import generate
+from infinity_mm.pipeline.workers import Models, WorkerSpec
 from infinity_mm.synth.params import SynthParams
 from tests.synth.conftest import ScriptedChat, parent, sound, step_of
 
@@ -48,14 +48,14 @@ class Engine:
 
 def test_writer_and_judge_are_never_loaded_together(tmp_path, monkeypatch):
     engines = Engines()
-    monkeypatch.setattr(synthesis, "lasting_chat", engines.chat)
+    monkeypatch.setattr(workers, "lasting_chat", engines.chat)
     monkeypatch.setattr(synthesis, "read_parents", lambda store, places: [parent(name) for name in places])
-    models = {"model": {"name": "writer", "engine": "transformers"}, "judge": {"name": "judge", "engine": "vllm"}}
-    params = SynthParams.model_validate({"images": 4, "per_image": 2} | models)
-    worker = SynthWorker(WorkerSpec(params.model_dump_json(), 3, None, "w", "j", None))
+    named = {"model": {"name": "writer", "engine": "transformers"}, "judge": {"name": "judge", "engine": "vllm"}}
+    params = SynthParams.model_validate({"images": 4, "per_image": 2} | named)
+    models = Models(WorkerSpec(params.model_dump_json(), 3, None, "w", "j", None))
     for number in range(2):
         task = SynthTask(str(tmp_path), Part(SYNTHETIC, number, "0" * 16), "a", (f"p{number}", f"q{number}"))
-        found, seconds = worker.generate(task)
+        found, seconds = generate(models, task)
         assert [one.outcome for one in found] == ["kept"] * 4
         assert seconds == 0.0, "the difference of the engines' counters"
     assert engines.most == 1

@@ -10,17 +10,18 @@ from PIL import Image as Pictures
 
 from infinity_mm.errors import StageError
 from infinity_mm.fs import Location
-from infinity_mm.pipeline import probing
+from infinity_mm.pipeline import probing, workers
 from infinity_mm.pipeline.generated import ATTEMPTS
 from infinity_mm.pipeline.parents import read_judged, read_parents
 from infinity_mm.pipeline.passes import Context
-from infinity_mm.pipeline.probing import run_probing
-from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.probing import judge_report, run_probing
+from infinity_mm.pipeline.workers import Models, WorkerSpec
 from infinity_mm.record import record_id
 from infinity_mm.schema import RECORDS
 from infinity_mm.store import Store
 from infinity_mm.synth.chat import EngineInfo, Reply
 from infinity_mm.synth.params import SynthParams
+from tests.inline import InlineEngine
 
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "white", "gray", "brown", "pink", "gold")
 
@@ -28,6 +29,7 @@ COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "black", "white"
 class Judge:
     """Knows the color of every picture, or gives everything the same score."""
 
+    seconds = 0.0
     info = EngineInfo(engine="transformers", version="0", model="judge", revision="r", batch_invariant=True)
 
     def __init__(self, knows, asked):
@@ -45,14 +47,6 @@ class Judge:
 
     def close(self):
         pass
-
-
-class Actors:
-    """Runs a worker here, in place of Ray."""
-
-    def map_actors(self, stage, build, spec, tasks, resources, actors, threads, tell):
-        worker = build(spec)
-        yield from ((number, worker(task)) for number, task in enumerate(tasks))
 
 
 class Log:
@@ -103,13 +97,15 @@ def folder(tmp_path):
 def measure(folder, monkeypatch, knows, **probe):
     store, parts = folder
     asked = []
-    monkeypatch.setattr(probing, "lasting_chat", lambda spec: Judge(knows, asked))
-    context = Context(store, Actors(), Log(), recipe=None)
+    monkeypatch.setattr(workers, "lasting_chat", lambda spec: Judge(knows, asked))
+    context = Context(store, InlineEngine(), Log(), recipe=None)
     params = SynthParams.model_validate({"images": 12, "judge_probe": probe})
     cache = store.at("cache").uri
     name = f"judge that {'knows' if knows else 'does not'}"
     spec = WorkerSpec(params.model_dump_json(), 7, cache, name, name, None)
-    return run_probing(context, parts, spec), context, asked
+    with context.engine.crew(Models, spec, None) as crew:
+        task = run_probing(context, crew, parts, spec)
+    return task and judge_report(context, task, spec), context, asked
 
 
 def test_what_was_written_is_read_back_as_the_judge_saw_it(folder):
