@@ -39,6 +39,7 @@ from infinity_mm.sources.own.families import is_image_only
 from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.located import located as located_synth
 from infinity_mm.synth.located import unlocated, with_model_folders
+from infinity_mm.synth.model_keys import unheeded
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.takedown import TakedownFile, located
 
@@ -336,6 +337,8 @@ def _check_index(path: Path, params: DecontamParams | None) -> DecontamParams | 
 
 
 def _located_synth(path: Path, params: SynthParams) -> SynthParams:
+    if faults := [f"{path}: {fault}" for fault in unheeded(params)]:
+        raise RecipeError("\n".join(faults))
     try:
         return located_synth(params, path.resolve().parent)
     except RecipeError as error:
