@@ -33,7 +33,7 @@ from infinity_mm.recipe import Recipe
 from infinity_mm.synth.cache.files import GenerationFiles
 from infinity_mm.synth.cache.key import PLACE, place_of
 from infinity_mm.synth.models.describing import describe
-from infinity_mm.synth.outcomes import add_yields, dry_step, flows
+from infinity_mm.synth.outcomes import add_yields, dry_step, flows, unsuited
 from infinity_mm.synth.params import STEP_NAMES, SynthParams, models_of
 from infinity_mm.synth.tagging.identity import asked
 
@@ -62,6 +62,8 @@ class Estimate(Frozen):
     models: tuple[str, ...] = ()
     #: The step that no attempt of the pilot came out of, and why; what follows it is not in the estimate.
     dry: str | None = None
+    #: That many attempts of the pilot were offered no type that suits their picture, and what helps.
+    unsuited: str | None = None
     #: Hours that the engine works, its starts left out; None where the pilot made no call.
     engine_hours: float | None
     #: The same times the GPUs that it holds; None where it holds none here.
@@ -81,6 +83,8 @@ class Estimate(Frozen):
             yield f"  {step:<9} {cost.calls:>10,} calls  {tokens if not step.startswith(TAGGER) else ''}".rstrip()
         if self.dry is not None:
             yield f"  warning: in the pilot {self.dry}; the steps behind it are not in this estimate"
+        if self.unsuited is not None:
+            yield f"  warning: in the pilot {self.unsuited}"
         yield from (f"  model {line}" for line in self.models)
         if self.engine_hours is None:
             yield "  no call in the pilot: what is left comes from the cache"
@@ -125,6 +129,7 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         },
         models=tuple(f"{model.name}: {describe(model)}" for model in models_of(params)),
         dry=dry_step(flows(found["steps"])),
+        unsuited=unsuited(flows(found["steps"]), params),
         engine_hours=hours,
         gpu_hours=hours * gpus if hours is not None and gpus else None,
     )

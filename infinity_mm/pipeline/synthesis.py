@@ -36,7 +36,7 @@ from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.select import lasting_chat, lasting_comparer, resolve_engine
 from infinity_mm.synth.engines.shared import SharedChat, Turns
 from infinity_mm.synth.models.describing import warning
-from infinity_mm.synth.outcomes import Outcome, dry_step, yields
+from infinity_mm.synth.outcomes import Outcome, dry_step, unsuited, yields
 from infinity_mm.synth.params import SynthParams, models_of
 from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded, Recording
@@ -199,8 +199,7 @@ def run_synthesis(
     losses = run_losses(context, tasks, params.loss, reference)
     made = run_settling(context, made, losses, params)
     report = read_report(context.store, tasks, _settings(params, spec, placing, named))
-    if (dry := dry_step(report.yields)) is not None:
-        context.reporter.line(f"warning: {dry}; `infinity-mm explain` tells the detail of each")
+    _warn_of_ends(context, report, params)
     probed = [(task.attempts, task.places) for task in tasks]
     judge = run_probing(context, probed, spec)
     beside = {
@@ -294,6 +293,14 @@ def _warn_of_comparer(context: Context, params: SynthParams) -> None:
             f"warning: synth.checks.semantic asks the model {params.model.name!r} whether two answers mean the same, "
             "and it was not trained for that; its yes or no means nothing. Name a real model, or compare by embedding"
         )
+
+
+def _warn_of_ends(context: Context, report: SynthesisReport, params: SynthParams) -> None:
+    """Say so where a step let nothing through, or few pictures were offered a type that suits them."""
+    if (dry := dry_step(report.yields)) is not None:
+        context.reporter.line(f"warning: {dry}; `infinity-mm explain` tells the detail of each")
+    if (told := unsuited(report.yields, params)) is not None:
+        context.reporter.line(f"warning: {told}")
 
 
 def _comparer_identity(params: SynthParams) -> str | None:
