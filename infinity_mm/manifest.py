@@ -125,9 +125,11 @@ class SynthesisReport(Frozen):
     only: tuple[str, ...] | None = None
     prompt_tokens: int
     completion_tokens: int
-    #: Seconds that the engine spent on the partitions when they were made, its start included in the first; words from
-    #: the cache cost none.
+    #: Seconds that the engines spent on the partitions when they were made, their starts left out; words from the cache
+    #: cost none.
     engine_seconds: float
+    #: The writer's times the GPUs that it holds, and the judge's times those that the judge holds.
+    gpu_seconds: float = 0.0
     #: GPUs that the larger of the engines holds, one working at a time; 0 on a CPU or behind an endpoint.
     gpus: float
 

@@ -80,9 +80,9 @@ class Estimate(Frozen):
     dry: str | None = None
     #: That many attempts of the pilot were offered no type that suits their picture, and what helps.
     unsuited: str | None = None
-    #: Hours that the engine works, its starts left out; None where the pilot made no call.
+    #: Hours that the engines work, their starts left out; None where the pilot made no call.
     engine_hours: float | None
-    #: The same times the GPUs that it holds; None where it holds none here.
+    #: The hours of each engine times the GPUs that it holds; None where none is held here.
     gpu_hours: float | None
 
     def lines(self) -> Iterator[str]:
@@ -132,7 +132,6 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         for group, pilot, counts in zip(groups, pilots, spent, strict=True):
             total.update({name: value * len(group.places) / len(pilot.places) for name, value in counts.items()})
     steps = list(dict.fromkeys((*STEP_NAMES, *(name.partition(".")[0] for name in total if "." in name))))
-    gpus = placing.resources.gpus
     hours = total["seconds"] / 3_600 if any(total[f"{step}.calls"] for step in steps) else None
     return Estimate(
         pictures=sum(len(group.places) for group in groups),
@@ -147,7 +146,7 @@ def estimate(recipe: Recipe, work: Location, options: RunOptions, subset: Subset
         dry=dry_step(flows(found["steps"])),
         unsuited=unsuited(flows(found["steps"]), params),
         engine_hours=hours,
-        gpu_hours=hours * gpus if hours is not None and gpus else None,
+        gpu_hours=total["gpu_seconds"] / 3_600 if hours is not None and total["gpu_seconds"] else None,
     )
 
 
@@ -177,7 +176,8 @@ def _pilot(
         need = place(context.engine, use.model.spec).resources
         for index, seconds in context.engine.map_actors("pilot-tag", TagWorker, spec_of(use), todo, need):
             if not pilots[index].tagged:
-                tagged[index].update({"seconds": seconds, f"{TAGGER}{use.name}.calls": len(todo[index].places)})
+                spent = {"seconds": seconds, "gpu_seconds": seconds * need.gpus}
+                tagged[index].update(spent | {f"{TAGGER}{use.name}.calls": len(todo[index].places)})
     done = context.engine.map_actors("pilot", PilotWorker, spec, tasks, placing.resources)
     for index, (counts, found) in done:
         tagged[index].update(counts)

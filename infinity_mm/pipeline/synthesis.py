@@ -25,7 +25,7 @@ from infinity_mm.pipeline.placing import Placing, place, placed
 from infinity_mm.pipeline.probing import run_probing
 from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.tagging import identities, read_tags, role_names, run_tagging, tagger_reports
-from infinity_mm.pipeline.workers import WorkerSpec
+from infinity_mm.pipeline.workers import EngineSeconds, WorkerSpec
 from infinity_mm.pipeline.writing import apart, read_calls, read_offers, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.chat import RememberingChat
@@ -110,7 +110,7 @@ class SynthWorker:
         found, seconds = self.generate(task)
         write_part(Store(Location(task.work)), task, found, seconds)
 
-    def generate(self, task: SynthTask) -> tuple[list[Outcome], float]:
+    def generate(self, task: SynthTask) -> tuple[list[Outcome], EngineSeconds]:
         """Return the outcomes of one partition, and the engines' seconds; keeps every answer, whatever happens."""
         store, spec = Store(Location(task.work)), self._spec
         parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
@@ -137,7 +137,7 @@ class SynthWorker:
             found = synthesise(chats[0], judge, parents, self._params, spec.seed, only, chats[1], offers, tags)
         finally:
             memory.flush()
-        return found, earlier + sum(engine.seconds for engine in engines)
+        return found, EngineSeconds(earlier + engines[0].seconds, sum(engine.seconds for engine in engines[1:]))
 
     def _recorded(self, calls: dict[str, Call]) -> tuple[Recorded, Recorded | None]:
         """Return writer and comparer as they answer from calls that were written down."""
@@ -149,12 +149,13 @@ class PilotWorker:
     """Runs the steps like `SynthWorker`, and counts what they cost instead of writing rows."""
 
     def __init__(self, spec: WorkerSpec) -> None:
-        self._worker = SynthWorker(spec)
+        self._worker, self._params = SynthWorker(spec), spec.params
 
     def __call__(self, task: SynthTask) -> tuple[dict[str, float], dict[str, Any]]:
         """Return the cost and the `yields` of the attempts.
 
-        The cost is seconds, and of the calls made ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``.
+        The cost is ``seconds``, ``gpu_seconds`` (those of each engine times its GPUs), and of the calls made
+        ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``.
         """
         found, seconds = self._worker.generate(task)
         counts: Counter[str] = Counter()
@@ -162,7 +163,8 @@ class PilotWorker:
             counts[f"{made.step}.calls"] += made.attempts
             counts[f"{made.step}.prompt_tokens"] += made.prompt_tokens
             counts[f"{made.step}.completion_tokens"] += made.completion_tokens
-        return {"seconds": seconds, **counts}, yields(found)
+        spent = {"seconds": seconds.total, "gpu_seconds": seconds.on_gpus(self._params)}
+        return spent | counts, yields(found)
 
 
 def run_synthesis(
@@ -198,7 +200,7 @@ def run_synthesis(
     reference = None if params.loss is None else model_identity(params.loss.model)
     losses = run_losses(context, tasks, params.loss, reference)
     made = run_settling(context, made, losses, params)
-    report = read_report(context.store, tasks, _settings(params, spec, placing, named))
+    report = read_report(context.store, tasks, ready, _settings(params, spec, placing, named))
     _warn_of_ends(context, report, params)
     probed = [(task.attempts, task.places) for task in tasks]
     judge = run_probing(context, probed, spec)
