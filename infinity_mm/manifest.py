@@ -10,6 +10,7 @@ from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
 from infinity_mm.stages import StageReport
+from infinity_mm.synth.comparison_quality import ComparisonReport
 from infinity_mm.synth.judge_quality import JudgeReport
 from infinity_mm.synth.tagging.scores import TaggerInfo
 
@@ -112,6 +113,8 @@ class SynthesisReport(Frozen):
     comparisons: dict[str, dict[str, int]] = Field(default_factory=dict)
     #: How well the judge tells right from wrong; None where the recipe measures nothing.
     judge: JudgeReport | None = None
+    #: The same of the model that compares answers; None where none does.
+    comparer: ComparisonReport | None = None
     #: Empty where the recipe computes no losses.
     losses: tuple[LossGroup, ...] = ()
     #: Step -> calls that were made, answers that were in the cache.

@@ -15,6 +15,7 @@ from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
+from infinity_mm.pipeline.comparing import run_comparing
 from infinity_mm.pipeline.failing import begin_again, renamed, watch_failures
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
 from infinity_mm.pipeline.offering import plan_offers
@@ -206,6 +207,7 @@ def run_synthesis(
     judge = run_probing(context, probed, spec)
     beside = {
         "judge": judge,
+        "comparer": run_comparing(context, probed, spec),
         "losses": loss_groups(context.store, tasks, losses),
         "taggers": tagger_reports(context.store, tasks, named),
     }
