@@ -10,6 +10,7 @@ from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.frozen import Frozen
 from infinity_mm.ledger import SourceBooks
 from infinity_mm.stages import StageReport
+from infinity_mm.synth.comparison_quality import ComparisonReport
 from infinity_mm.synth.judge_quality import JudgeReport
 from infinity_mm.synth.tagging.scores import TaggerInfo
 
@@ -112,6 +113,8 @@ class SynthesisReport(Frozen):
     comparisons: dict[str, dict[str, int]] = Field(default_factory=dict)
     #: How well the judge tells right from wrong; None where the recipe measures nothing.
     judge: JudgeReport | None = None
+    #: The same of the model that compares answers; None where none does.
+    comparer: ComparisonReport | None = None
     #: Empty where the recipe computes no losses.
     losses: tuple[LossGroup, ...] = ()
     #: Step -> calls that were made, answers that were in the cache.
@@ -125,9 +128,11 @@ class SynthesisReport(Frozen):
     only: tuple[str, ...] | None = None
     prompt_tokens: int
     completion_tokens: int
-    #: Seconds that the engine spent on the partitions when they were made, its start included in the first; words from
-    #: the cache cost none.
+    #: Seconds that the engines spent on the partitions when they were made, their starts left out; words from the cache
+    #: cost none.
     engine_seconds: float
+    #: The writer's times the GPUs that it holds, and the judge's times those that the judge holds.
+    gpu_seconds: float = 0.0
     #: GPUs that the larger of the engines holds, one working at a time; 0 on a CPU or behind an endpoint.
     gpus: float
 

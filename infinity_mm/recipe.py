@@ -10,10 +10,10 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from infinity_mm.decontam.index import read_manifest
 from infinity_mm.decontam.params import DecontamParams
@@ -29,6 +29,7 @@ from infinity_mm.fs import Location
 from infinity_mm.hub import is_hub, parse_hub
 from infinity_mm.licenses import LicensePolicy
 from infinity_mm.nearest import nearest
+from infinity_mm.recipe_faults import explain
 from infinity_mm.record import Category
 from infinity_mm.sources.base import Source
 from infinity_mm.sources.catalogue import load as load_source
@@ -39,6 +40,7 @@ from infinity_mm.sources.own.families import is_image_only
 from infinity_mm.sources.own.spec import OwnSpec, build
 from infinity_mm.synth.located import located as located_synth
 from infinity_mm.synth.located import unlocated, with_model_folders
+from infinity_mm.synth.model_keys import unheeded
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.takedown import TakedownFile, located
 
@@ -244,7 +246,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise RecipeError(_explain(path, Recipe, error)) from error
+        raise RecipeError(explain(path, Recipe, error)) from error
     _check_filters(path, recipe)
     sources = tuple(_check_source(path, use) for use in recipe.sources)
     _check_mixture(path, recipe)
@@ -336,6 +338,8 @@ def _check_index(path: Path, params: DecontamParams | None) -> DecontamParams | 
 
 
 def _located_synth(path: Path, params: SynthParams) -> SynthParams:
+    if faults := [f"{path}: {fault}" for fault in unheeded(params)]:
+        raise RecipeError("\n".join(faults))
     try:
         return located_synth(params, path.resolve().parent)
     except RecipeError as error:
@@ -348,7 +352,7 @@ def _check_filters(path: Path, recipe: Recipe) -> None:
             use.load()
         except ValidationError as error:
             params = load_filter(use.use).Params
-            raise RecipeError(_explain(path, params, error, prefix=f"filters.{use.use}.with.")) from error
+            raise RecipeError(explain(path, params, error, prefix=f"filters.{use.use}.with.")) from error
 
 
 def _check_mixture(path: Path, recipe: Recipe) -> None:
@@ -365,36 +369,3 @@ def _check_mixture(path: Path, recipe: Recipe) -> None:
     for name in (recipe.synth.sources if recipe.synth is not None else None) or ():
         if name not in names[:-1]:
             raise RecipeError(f"{path}: synth.sources: no source {name!r} here; {nearest(name, names[:-1])}")
-
-
-def _explain(path: Path, model: type[BaseModel], error: ValidationError, prefix: str = "") -> str:
-    lines = []
-    for fault in error.errors():
-        where = prefix + ".".join(str(step) for step in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            key = str(fault["loc"][-1])
-            lines.append(f"{path}: unknown key {where!r}; {nearest(key, _keys_at(model, fault['loc'][:-1]))}")
-        else:
-            got = "" if fault["type"] == "missing" else f", got {fault['input']!r}"
-            lines.append(f"{path}: {where}: {fault['msg']}{got}")
-    return "\n".join(lines)
-
-
-def _keys_at(model: type[BaseModel], steps: Sequence[int | str]) -> list[str]:
-    """Return the keys that the (nested) model accepts at a place of a validation error."""
-    kinds: list[type[BaseModel]] = [model]
-    for step in steps:
-        if not isinstance(step, str):
-            continue
-        chosen = [k for k in kinds if "kind" in k.model_fields and step in get_args(k.model_fields["kind"].annotation)]
-        fields = {field.alias or name: field for kind in kinds for name, field in kind.model_fields.items()}
-        # A place in a union of kinds names the kind as well.
-        kinds = chosen or (_models_in(fields[step].annotation) if step in fields else [])
-    return [field.alias or name for kind in kinds for name, field in kind.model_fields.items()]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models inside ``tuple[M, ...]``, ``M | None`` and the like."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -83,7 +83,8 @@ def synth(
 
     Rows are curated first where they are not yet, as `run` does; exports are left to `run`, which ends as if this had
     never been called. An answer that is in the generation cache is never asked for again, so with nothing changed there
-    is not one call. With --only, other types end as `type_not_asked_for` until the next `synth` or `run`.
+    is not one call. With --only, other types end as `type_not_asked_for` until the next `synth` or `run`. --estimate
+    counts what the other options would do: with --retry also what failed.
     """
     from infinity_mm.fs import Location
     from infinity_mm.pipeline.run import RunOptions, run

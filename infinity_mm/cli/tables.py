@@ -9,6 +9,7 @@ from rich.table import Table
 from infinity_mm.decontam.leakage import LeakageReport
 from infinity_mm.fs import Location
 from infinity_mm.manifest import DownloadReport, Manifest
+from infinity_mm.synth.comparison_quality import REWORDED, ComparisonReport
 from infinity_mm.synth.judge_quality import ALTERED, JudgeReport
 from infinity_mm.synth.probe import AS_WRITTEN
 
@@ -79,6 +80,15 @@ def judge_lines(report: JudgeReport) -> Iterator[str]:
     yield from (f"warning: {line}" for line in report.warnings)
 
 
+def comparer_lines(report: ComparisonReport) -> Iterator[str]:
+    """Yield how often the model that compares finds reworded answers and altered ones the same, and what to mind."""
+    right, wrong = report.overall(REWORDED), report.overall(ALTERED)
+    if right is not None and wrong is not None:
+        shares = (f"{one.passed} of {one.of} ({one.low:.0%} to {one.high:.0%})" for one in (right.same, wrong.same))
+        yield f"comparison by {report.model}: the same are {next(shares)} reworded answers, {next(shares)} altered ones"
+    yield from (f"warning: {line}" for line in report.warnings)
+
+
 def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
     """Yield what a person wants to know after the books."""
     for source, reason in manifest.refused.items():
@@ -91,6 +101,8 @@ def summary_lines(manifest: Manifest, work: Location) -> Iterator[str]:
         yield f"synthesis: {made.engine} {made.engine_version} ran {made.model} ({made.revision}){noise}"
         if made.judge is not None:
             yield from judge_lines(made.judge)
+        if made.comparer is not None:
+            yield from comparer_lines(made.comparer)
     if manifest.leakage is not None:
         yield from leakage_lines(manifest.leakage)
     for export in manifest.exports:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from infinity_mm.errors import StageError
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.pipeline.generated import SynthTask
+from infinity_mm.pipeline.parents import Places
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import unfinished
 from infinity_mm.store import Store
@@ -64,6 +65,15 @@ def begin_again(store: Store, tasks: Sequence[SynthTask], asked_for: Sequence[Sy
     return renamed(store, asked_for)
 
 
+def lost_places(store: Store, task: SynthTask) -> Places:
+    """Return the places of the pictures of a finished partition that have attempts in quarantine."""
+    lost = {row["parent"] for row in _failed(store, task)}
+    if not lost:
+        return ()
+    ids = {path: store.read(path, ["id"])["id"].to_pylist() for path in {path for path, _ in task.places}}
+    return tuple((path, row) for path, row in task.places if ids[path][row] in lost)
+
+
 def renamed(store: Store, tasks: Sequence[SynthTask]) -> list[SynthTask]:
     """Return the tasks under the names that they have since they were begun again, as often as that was."""
     known = _begun_again(store)
@@ -85,6 +95,6 @@ def _begun_again(store: Store) -> set[str]:
 
 
 def _failed(store: Store, task: SynthTask) -> list[dict[str, str]]:
-    rows = store.read(task.attempts, ["outcome", "stage", "reason", "detail"])
+    rows = store.read(task.attempts, ["parent", "outcome", "stage", "reason", "detail"])
     found: list[dict[str, str]] = rows.filter(pc.equal(rows["outcome"], "quarantined")).to_pylist()
     return found

@@ -74,7 +74,8 @@ class Forecast(Frozen):
     tokens: int
     #: Hours of the engine on this machine's hardware, its start not included.
     engine_hours: float
-    #: The same times the GPUs it holds; None where the pilot ran without a GPU, which says nothing about one.
+    #: The writer's hours times its GPUs, and the judge's times its own; None where the pilot ran without a GPU, which
+    #: says nothing about one.
     gpu_hours: float | None
     seconds: float
 
@@ -187,13 +188,13 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
     seen, kept = sum(book.rows for book in books.values()), sum(book.kept for book in books.values())
     scale = whole / seen if seen else 0.0
     size = max((export.bytes for export in manifest.exports), default=0)
-    tokens, hours, gpus = 0, 0.0, 0.0
+    tokens, hours, gpu_hours = 0, 0.0, 0.0
     if manifest.synthesis is not None and synth is not None and small is not None:
         done = manifest.synthesis
         drawn = manifest.books[SYNTHETIC].rows // small.per_image
         times = synth.images / drawn if drawn else 0.0
         tokens = round((done.prompt_tokens + done.completion_tokens) * times)
-        hours, gpus = done.engine_seconds / 3_600 * times, done.gpus
+        hours, gpu_hours = (seconds / 3_600 * times for seconds in (done.engine_seconds, done.gpu_seconds))
     return Forecast(
         pilot_rows=seen,
         rows=whole,
@@ -202,6 +203,6 @@ def forecast(recipe: Recipe, rows: int, options: RunOptions) -> Forecast:
         export_bytes=round(size * scale),
         tokens=tokens,
         engine_hours=hours,
-        gpu_hours=hours * gpus if gpus or not tokens else None,
+        gpu_hours=gpu_hours if gpu_hours or not tokens else None,
         seconds=manifest.seconds,
     )

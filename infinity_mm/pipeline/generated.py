@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -15,12 +15,13 @@ from infinity_mm.errors import ModelError
 from infinity_mm.manifest import StepCalls, SynthesisReport
 from infinity_mm.pipeline.parents import Places
 from infinity_mm.pipeline.parts import Part
+from infinity_mm.pipeline.workers import EngineSeconds
 from infinity_mm.schema import INGEST_ATTRIBUTES, RECORDS, validate_records
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.assemble import source_ref
 from infinity_mm.synth.chat import EngineInfo
 from infinity_mm.synth.outcomes import Outcome, add_yields, flows, yields
-from infinity_mm.synth.params import STEP_NAMES
+from infinity_mm.synth.params import STEP_NAMES, SynthParams
 
 #: One row per attempted generation.
 ATTEMPTS = pa.schema(
@@ -104,11 +105,11 @@ class SynthTask:
 
     @property
     def timing(self) -> str:
-        """Seconds of the engine: a figure for people and forecasts, so no output that must repeat."""
-        return f"state/synth/seconds/{self.part.fingerprint}.json"
+        """Seconds of the engines: a figure for people and forecasts, so no output that must repeat."""
+        return f"state/synth/engine_seconds/{self.part.fingerprint}.json"
 
 
-def write_part(store: Store, task: SynthTask, found: Sequence[Outcome], seconds: float) -> None:
+def write_part(store: Store, task: SynthTask, found: Sequence[Outcome], seconds: EngineSeconds) -> None:
     """Write the files of a finished partition, its outputs last."""
     records = [one.record for one in found if one.record is not None]
     faults = [fault for fault in validate_records(records) if fault is not None]
@@ -121,7 +122,7 @@ def write_part(store: Store, task: SynthTask, found: Sequence[Outcome], seconds:
         | {name: [] for name in INGEST_ATTRIBUTES.names if name not in ("id", "category", "notes")}
         for row in records
     ]
-    store.at(task.timing).write_bytes(orjson.dumps(seconds))
+    store.at(task.timing).write_bytes(orjson.dumps(asdict(seconds)))
     store.write(task.calls, pa.Table.from_pylist(_calls(found), schema=CALLS))
     store.write(task.part.ingest, pa.Table.from_pylist(measured, schema=INGEST_ATTRIBUTES))
     with store.writer(task.part.records, RECORDS) as writer:
@@ -193,15 +194,20 @@ def _engine(found: Sequence[Outcome]) -> str | None:
     return next((info.model_dump_json() for info in writers if info is not None), None)
 
 
-def read_report(store: Store, tasks: Sequence[SynthTask], settings: dict[str, Any]) -> SynthesisReport:
-    """Return the report of finished partitions; `settings` are the fields that say what was asked for."""
+def read_report(
+    store: Store, tasks: Sequence[SynthTask], params: SynthParams, settings: dict[str, Any]
+) -> SynthesisReport:
+    """Return the report of finished partitions; `settings` are the fields that say what was asked for.
+
+    The models of `params` are placed.
+    """
     total: dict[str, Any] = {"steps": {}, "types": {}, "comparisons": {}}
     info: EngineInfo | None = None
     for task in tasks:
         for row in store.read(task.attempts, ["yields", "engine"]).slice(0, 1).to_pylist():
             total = add_yields(total, orjson.loads(row["yields"]))
             info = EngineInfo.model_validate_json(row["engine"]) if row["engine"] else info
-    steps = total["steps"]
+    steps, seconds = total["steps"], engine_seconds(store, tasks)
     answered = {} if info is None else info.model_dump(include={"engine", "model", "revision"})
     answered |= {} if info is None else {"engine_version": info.version}
     return SynthesisReport.model_validate(
@@ -214,7 +220,8 @@ def read_report(store: Store, tasks: Sequence[SynthTask], settings: dict[str, An
             "calls": count_calls(store, tasks),
             "prompt_tokens": sum(counts["prompt_tokens"] for counts in steps.values()),
             "completion_tokens": sum(counts["completion_tokens"] for counts in steps.values()),
-            "engine_seconds": round(engine_seconds(store, tasks), 3),
+            "engine_seconds": round(seconds.total, 3),
+            "gpu_seconds": round(seconds.on_gpus(params), 3),
         }
     )
 
@@ -241,10 +248,11 @@ def count_calls(store: Store, tasks: Sequence[SynthTask]) -> dict[str, StepCalls
     }
 
 
-def engine_seconds(store: Store, tasks: Sequence[SynthTask]) -> float:
-    """Return how long the engine worked on partitions when they were made."""
+def engine_seconds(store: Store, tasks: Sequence[SynthTask]) -> EngineSeconds:
+    """Return how long the engines worked on partitions when they were made."""
     timed = [store.at(task.timing) for task in tasks]
-    return sum(float(orjson.loads(file.read_bytes())) for file in timed if file.exists())
+    found = (EngineSeconds(**orjson.loads(file.read_bytes())) for file in timed if file.exists())
+    return sum(found, EngineSeconds())
 
 
 def calls_of(store: Store, identity: str) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def tag_pictures(models: Models, task: TagTask) -> None:
         tagged = tag(writer, parents, models.params, models.spec.seed, given)
     rows = [{"parent": name, "tags": to_json([asdict(one) for one in tags])} for name, tags in tagged.items()]
     store.write(task.tags, pa.Table.from_pylist(rows, schema=TAGS))
-    write_calls(store, task.calls, calls, session.seconds)
+    write_calls(store, task.calls, calls, session.seconds.writer)
 
 
 def plan_offers(

@@ -70,8 +70,7 @@ def run_probing(
     probe = spec.params.judge_probe
     tasks: list[ProbeTask] = []
     if probe.rows and parts:
-        wanted = max(_PARTS, probe.rows // 4)
-        drawn = sorted(parts, key=lambda part: (keyed_u64(spec.seed, "synth.probe.part", part[0]), part[0]))[:wanted]
+        drawn = drawn_parts(parts, probe.rows, spec.seed)
         name = fingerprint(["judge_probe", VERSION, spec.seed, probe.rows], spec.judged_by, [part[0] for part in drawn])
         tasks.append(ProbeTask(context.store.work.uri, tuple(drawn), f"{_FOLDER}/{name}.json"))
     run_crew_pass(context, crew, "judge-probe", measure_judge, tasks, folders=(_FOLDER,))
@@ -90,6 +89,12 @@ def judge_report(context: Context, task: ProbeTask, spec: WorkerSpec) -> JudgeRe
             f"{probe.rows}), or set synth.judge_probe.on_chance to warn"
         )
     return report
+
+
+def drawn_parts(parts: Sequence[tuple[str, Places]], rows: int, seed: int) -> list[tuple[str, Places]]:
+    """Return the partitions that so many rows are drawn from, by a hash of (seed, attempts)."""
+    wanted = max(_PARTS, rows // 4)
+    return sorted(parts, key=lambda part: (keyed_u64(seed, "synth.probe.part", part[0]), part[0]))[:wanted]
 
 
 def _report(store: Store, task: ProbeTask, params: SynthParams, spec: WorkerSpec) -> JudgeReport:

@@ -9,6 +9,7 @@ from infinity_mm.pipeline.placing import place, placed
 from infinity_mm.synth.chat import ModelSpec
 from infinity_mm.synth.engines.checkpoint import check_place, reach
 from infinity_mm.synth.engines.select import resolve_engine
+from infinity_mm.synth.models.lengths import too_long
 from infinity_mm.synth.models.resolving import check_engine, rules_at_hand
 from infinity_mm.synth.params import SynthParams
 from infinity_mm.synth.run_step import check
@@ -19,21 +20,27 @@ if TYPE_CHECKING:
 
 #: Models that are asked with pictures and words.
 _TALKING = ("synth.model", "synth.judge")
+#: Models whose `max_model_len` is what the recipe says.
+_LONG = (*_TALKING, "synth.loss.model")
 
 
 def check_synthesis(params: SynthParams) -> None:
     """Find before any work, and without the network, what would stop the synthesis.
 
-    Raises `RecipeError` for texts that do not fit a model's context; for a model that is not there, not whole or of
-    another family than the recipe says; and where there is no engine, or none that may run the model.
+    Raises `RecipeError` for texts that do not fit a model's context, and for a context beyond the model's own; for a
+    model that is not there, not whole or of another family than the recipe says; and where there is no engine, or none
+    that may run the model.
     """
     for role, spec in _roles(params).items():
         try:
             check_place(spec, pictures=role in _TALKING)
             if role in _TALKING:
                 check_engine(spec, rules_at_hand(spec), resolve_engine(spec))
+            told = too_long(spec, resolve_engine(spec)) if role in _LONG else None
         except ModelError as error:
             raise RecipeError(f"{role}: {error}") from error
+        if told is not None:
+            raise RecipeError(f"{role}.max_model_len: {told}")
     check(params)
     for use in asked(params.taggers):
         try:

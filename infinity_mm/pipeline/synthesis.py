@@ -15,17 +15,18 @@ from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
+from infinity_mm.pipeline.comparing import ComparerTask, comparer_report, run_comparing
 from infinity_mm.pipeline.failing import begin_again, renamed, watch_failures
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
 from infinity_mm.pipeline.offering import plan_offers
-from infinity_mm.pipeline.parents import read_parents
+from infinity_mm.pipeline.parents import Places, read_parents
 from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_crew_pass, run_pass
 from infinity_mm.pipeline.placing import place, placed
 from infinity_mm.pipeline.probing import ProbeTask, judge_report, run_probing
 from infinity_mm.pipeline.settling import run_settling
 from infinity_mm.pipeline.tagging import identities, read_tags, role_names, run_tagging, tagger_reports
-from infinity_mm.pipeline.workers import Models, WorkerSpec
+from infinity_mm.pipeline.workers import EngineSeconds, Models, WorkerSpec
 from infinity_mm.pipeline.writing import apart, read_calls, read_offers, recording, write_first
 from infinity_mm.store import Store, part_name
 from infinity_mm.synth.cache.key import model_identity
@@ -33,7 +34,7 @@ from infinity_mm.synth.chat import Chat, ModelSpec
 from infinity_mm.synth.engines.checkpoint import EMBEDDED, RANDOM, locate
 from infinity_mm.synth.engines.select import resolve_engine
 from infinity_mm.synth.models.describing import warning
-from infinity_mm.synth.outcomes import Outcome, dry_step, yields
+from infinity_mm.synth.outcomes import Outcome, dry_step, unsuited, yields
 from infinity_mm.synth.params import SynthParams, models_of
 from infinity_mm.synth.provenance import used_prompts
 from infinity_mm.synth.replay import Recorded
@@ -91,13 +92,21 @@ class Subset:
     failed_again: bool = False
 
 
+@dataclass(frozen=True)
+class _Probes:
+    """Where the measurements of the models are; None where there is none."""
+
+    judge: ProbeTask | None
+    comparer: ComparerTask | None
+
+
 def generate_part(models: Models, task: SynthTask) -> None:
     """Run the steps for one partition and write its files."""
     found, seconds = generate(models, task)
     write_part(Store(Location(task.work)), task, found, seconds)
 
 
-def generate(models: Models, task: SynthTask) -> tuple[list[Outcome], float]:
+def generate(models: Models, task: SynthTask) -> tuple[list[Outcome], EngineSeconds]:
     """Return the outcomes of one partition, and the engines' seconds."""
     store, spec, params = Store(Location(task.work)), models.spec, models.params
     parents, tags = read_parents(store, task.places), read_tags(store, task.seen)
@@ -115,7 +124,7 @@ def generate(models: Models, task: SynthTask) -> tuple[list[Outcome], float]:
             comparer = None if spec.comparer is None else Recorded(calls, spec.comparer)
             chats = Recorded(calls, spec.writer), comparer
         found = synthesise(chats[0], session.judge, parents, params, spec.seed, only, chats[1], offers, tags)
-    return found, earlier + session.seconds
+    return found, EngineSeconds(writer=earlier) + session.seconds
 
 
 class PilotWorker:
@@ -127,7 +136,8 @@ class PilotWorker:
     def __call__(self, task: SynthTask) -> tuple[dict[str, float], dict[str, Any]]:
         """Return the cost and the `yields` of the attempts.
 
-        The cost is seconds, and of the calls made ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``.
+        The cost is ``seconds``, ``gpu_seconds`` (those of each engine times its GPUs), and of the calls made
+        ``<step>.calls``, ``.prompt_tokens`` and ``.completion_tokens``.
         """
         found, seconds = generate(self._models, task)
         counts: Counter[str] = Counter()
@@ -135,7 +145,8 @@ class PilotWorker:
             counts[f"{made.step}.calls"] += made.attempts
             counts[f"{made.step}.prompt_tokens"] += made.prompt_tokens
             counts[f"{made.step}.completion_tokens"] += made.completion_tokens
-        return {"seconds": seconds, **counts}, yields(found)
+        spent = {"seconds": seconds.total, "gpu_seconds": seconds.on_gpus(self._models.params)}
+        return spent | counts, yields(found)
 
     def close(self) -> None:
         """Free the models."""
@@ -159,17 +170,17 @@ def run_synthesis(
     tasks = run_tagging(context, generation_tasks(context, fates, params, subset), params.taggers, named)
     spec = worker_spec(context, params, subset)
     _warn_of_comparer(context, params)
-    tasks, probed = _ask_models(context, tasks, spec, params, subset)
+    tasks, probes = _ask_models(context, tasks, spec, params, subset)
     context.store.sweep(CALLS_FOLDER, [task.calls.rpartition("/")[2] for task in tasks])
     made = [Fate(task.part, task.attempts, ingested=False, parents=task.places) for task in tasks]
     reference = None if params.loss is None else model_identity(params.loss.model)
     losses = run_losses(context, tasks, params.loss, reference)
     made = run_settling(context, made, losses, params)
-    report = read_report(context.store, tasks, _settings(context, params, spec, named))
-    if (dry := dry_step(report.yields)) is not None:
-        context.reporter.line(f"warning: {dry}; `infinity-mm explain` tells the detail of each")
+    report = read_report(context.store, tasks, spec.params, _settings(context, params, spec, named))
+    _warn_of_ends(context, report, params)
     beside = {
-        "judge": None if probed is None else judge_report(context, probed, spec),
+        "judge": None if probes.judge is None else judge_report(context, probes.judge, spec),
+        "comparer": None if probes.comparer is None else comparer_report(context, probes.comparer, spec),
         "losses": loss_groups(context.store, tasks, losses),
         "taggers": tagger_reports(context.store, tasks, named),
     }
@@ -178,11 +189,12 @@ def run_synthesis(
 
 def _ask_models(
     context: Context, tasks: Sequence[SynthTask], spec: WorkerSpec, params: SynthParams, subset: Subset
-) -> tuple[list[SynthTask], ProbeTask | None]:
-    """Run the passes of writer and judge; returns the tasks as they were done, and the judge's measurement.
+) -> tuple[list[SynthTask], _Probes]:
+    """Run the passes of writer and judge; returns the tasks as they were done, and what measures the models.
 
     Each model is started once, by the first of its passes that has something to do: both by one crew, or the judge by
-    a second one where it needs the memory that the writer had.
+    a second one where it needs the memory that the writer had. Only a writer that compares answers is then started
+    again, for its measurement: that is made of rows that have been judged.
     """
     writer, *judge = models_of(spec.params)
     two = bool(judge) and apart(spec.params)
@@ -192,10 +204,15 @@ def _ask_models(
             tasks = plan_offers(context, crew, begin_again(context.store, tasks, asked_for), params, spec)
         watch = watch_failures(context.store, tasks, params)
         if not two:
-            return tasks, _judged(context, crew, tasks, spec, watch)
+            probed = _judged(context, crew, tasks, spec, watch)
+            return tasks, _Probes(probed, run_comparing(context, crew, _parts(tasks), spec))
         tasks = write_first(context, crew, tasks)
-    with _crew(context, spec, *judge) as crew:  # nobody asks the writer again
-        return tasks, _judged(context, crew, tasks, spec, watch)
+    with _crew(context, spec, *judge) as crew:
+        probed = _judged(context, crew, tasks, spec, watch)
+        if spec.comparer is not None:  # an embedding, computed beside whatever model
+            return tasks, _Probes(probed, run_comparing(context, crew, _parts(tasks), spec))
+    with _crew(context, spec, writer) as crew:
+        return tasks, _Probes(probed, run_comparing(context, crew, _parts(tasks), spec))
 
 
 def _crew(context: Context, spec: WorkerSpec, *models: ModelSpec) -> Crew[Models]:
@@ -214,7 +231,11 @@ def _judged(
 ) -> ProbeTask | None:
     """Finish the partitions, then measure who judged them."""
     run_crew_pass(context, crew, "synth", generate_part, tasks, _FOLDERS, watch)
-    return run_probing(context, crew, [(task.attempts, task.places) for task in tasks], spec)
+    return run_probing(context, crew, _parts(tasks), spec)
+
+
+def _parts(tasks: Sequence[SynthTask]) -> list[tuple[str, Places]]:
+    return [(task.attempts, task.places) for task in tasks]
 
 
 def generation_tasks(context: Context, fates: Sequence[Fate], params: SynthParams, subset: Subset) -> list[SynthTask]:
@@ -300,6 +321,14 @@ def _warn_of_comparer(context: Context, params: SynthParams) -> None:
             f"warning: synth.checks.semantic asks the model {params.model.name!r} whether two answers mean the same, "
             "and it was not trained for that; its yes or no means nothing. Name a real model, or compare by embedding"
         )
+
+
+def _warn_of_ends(context: Context, report: SynthesisReport, params: SynthParams) -> None:
+    """Say so where a step let nothing through, or few pictures were offered a type that suits them."""
+    if (dry := dry_step(report.yields)) is not None:
+        context.reporter.line(f"warning: {dry}; `infinity-mm explain` tells the detail of each")
+    if (told := unsuited(report.yields, params)) is not None:
+        context.reporter.line(f"warning: {told}")
 
 
 def _comparer_identity(params: SynthParams) -> str | None:

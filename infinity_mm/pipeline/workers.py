@@ -20,6 +20,27 @@ from infinity_mm.synth.params import SynthParams
 
 
 @dataclass(frozen=True)
+class EngineSeconds:
+    """How long engines worked, their starts and waiting left out."""
+
+    writer: float = 0.0
+    #: 0 where the writer judges.
+    judge: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Of both."""
+        return self.writer + self.judge
+
+    def __add__(self, other: EngineSeconds) -> EngineSeconds:
+        return EngineSeconds(self.writer + other.writer, self.judge + other.judge)
+
+    def on_gpus(self, params: SynthParams) -> float:
+        """Return the seconds times the GPUs of the engine that worked; the models of `params` are placed."""
+        return self.writer * params.model.gpus + (0.0 if params.judge is None else self.judge * params.judge.gpus)
+
+
+@dataclass(frozen=True)
 class WorkerSpec:
     """What an actor needs to build the models of a recipe's `synth`, all of them or one."""
 
@@ -62,9 +83,9 @@ class Session:
     engines: tuple[SharedChat, ...]
 
     @property
-    def seconds(self) -> float:
-        """Seconds that writer and judge spent on answers for this partition; starts and waiting left out."""
-        return sum(engine.seconds for engine in self.engines)
+    def seconds(self) -> EngineSeconds:
+        """What writer and judge spent on answers for this partition."""
+        return EngineSeconds(self.engines[0].seconds, sum(engine.seconds for engine in self.engines[1:]))
 
 
 class Models:

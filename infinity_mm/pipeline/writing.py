@@ -57,7 +57,7 @@ def write_before_judge(models: Models, task: WriteTask) -> None:
     with models.session() as session:
         writer, comparer = recording(session, calls)
         write(writer, parents, models.params, spec.seed, only, comparer, read_offers(task.offers), tags)
-    write_calls(store, task.output, calls, session.seconds + earlier)
+    write_calls(store, task.output, calls, session.seconds.writer + earlier)
 
 
 def recording(session: Session, calls: dict[str, Call]) -> tuple[Recording, Recording | None]:
@@ -67,7 +67,7 @@ def recording(session: Session, calls: dict[str, Call]) -> tuple[Recording, Reco
 
 
 def write_calls(store: Store, path: str, calls: dict[str, Call], seconds: float) -> None:
-    """Write down the calls of a partition, and the seconds of the engine."""
+    """Write down the calls of a partition, and the seconds of the writer."""
     store.at(path).write_bytes(orjson.dumps(seconds) + b"\n" + to_json(calls))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from infinity_mm.synth import checks, step1_tag, step2_classify, step3_generate, step4_filter
 from infinity_mm.synth.chat import EngineInfo
-from infinity_mm.synth.params import CallName, StepName
+from infinity_mm.synth.params import CallName, StepName, SynthParams
 from infinity_mm.synth.rows import Format
 
 #: The stages in order, each with the step whose calls it makes.
@@ -25,6 +25,8 @@ COUNTS = ("in", "out", "dropped", "quarantined", "tries", "prompt_tokens", "comp
 MERGE_STAGE = "synth.merge"
 #: Reason of an attempt whose type was not asked for this time, by `infinity-mm synth --only`.
 NOT_ASKED = "type_not_asked_for"
+#: From this share of attempts without a suitable type on, a run without a mapping is told of mappings.
+UNSUITED = 1 / 3
 #: Every reason an attempt may end with, by stage.
 REASONS: dict[str, tuple[str, ...]] = {
     step1_tag.STAGE: step1_tag.REASONS,
@@ -188,3 +190,20 @@ def dry_step(found: Mapping[str, Mapping[str, int]]) -> str | None:
             why = ", ".join(f"{reason} {count}" for reason, count in flow.items() if reason not in COUNTS)
             return f"none of {flow['in']:,} attempts came out of the step {step}: {why}"
     return None
+
+
+def unsuited(found: Mapping[str, Mapping[str, int]], params: SynthParams) -> str | None:
+    """Say that many attempts found no type among those offered, where a mapping would have chosen what to offer.
+
+    `found` are the `flows` of a run. None where a mapping was given, or fewer than `UNSUITED` of the attempts that were
+    offered types ended so.
+    """
+    flow = found.get(step2_classify.STAGE, {})
+    ended = flow.get(step2_classify.UNSUITABLE, 0)
+    if params.offer.mapping is not None or not ended or ended < UNSUITED * flow["in"]:
+        return None
+    return (
+        f"{ended:,} of {flow['in']:,} attempts ended as {step2_classify.UNSUITABLE}: without synth.offer.mapping "
+        "types are offered in turn, whatever a picture shows. Set `offer: {mapping: package}` under synth, or make a "
+        "mapping from your own seed rows with `infinity-mm mapping`"
+    )

@@ -193,6 +193,11 @@ class CheckParams(Frozen):
     answer: Draw = Draw(temperature=0.7, top_p=0.9)
 
     @property
+    def compares(self) -> bool:
+        """True where answers are compared by a model, as far as text and numbers leave it open."""
+        return self.semantic is not None and (self.blind, self.agreement) != ("off", "off")
+
+    @property
     def any(self) -> bool:
         """True where any check is asked for."""
         return (self.relevance, self.blind, self.agreement) != ("off", "off", "off")
@@ -221,7 +226,10 @@ class LossParams(Frozen):
 
 
 class JudgeProbe(Frozen):
-    """How the judge is measured: rows of the run, altered so that they are wrong, under the judge's own call."""
+    """How the judge is measured: rows of the run, altered so that they are wrong, under the judge's own call.
+
+    The model that compares answers (`checks.semantic`) is measured with as many rows, altered and in other words.
+    """
 
     #: Rows to alter, each in up to five ways; 0 measures nothing.
     rows: int = Field(default=24, ge=0)

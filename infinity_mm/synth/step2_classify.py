@@ -19,7 +19,9 @@ from infinity_mm.synth.taxonomy import Leaf, Taxonomy
 
 STAGE = "synth.classify"
 PROMPT = ("classify", 1)
-REASONS = ("no_type_left", "no_suitable_type", *CALL_REASONS)
+#: Reason of an attempt of whose candidates the model takes none.
+UNSUITABLE = "no_suitable_type"
+REASONS = ("no_type_left", UNSUITABLE, *CALL_REASONS)
 #: The choice that refuses every candidate; the prompt file names it too.
 NONE = "None of these"
 #: Forms that can hold a description or a transcript.
@@ -89,6 +91,6 @@ def read(row: Attempt, reply: Reply, params: SynthParams, seed: int) -> Typed | 
     if isinstance(answer, Failed):
         return answer
     if answer == NONE:
-        return Drop("no_suitable_type", f"none of {len(offered)} offered: {', '.join(offered)}")
+        return Drop(UNSUITABLE, f"none of {len(offered)} offered: {', '.join(offered)}")
     leaf = offered[answer]
     return Typed(row, leaf, answer_format(row, leaf, params.formats.as_dict(), seed))

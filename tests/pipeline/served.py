@@ -24,6 +24,8 @@ class Served(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
         self.calls: Counter[str] = Counter()
         self.voice = 0
+        #: Whether one of the types offered suits a picture.
+        self.suited = True
         #: Says of (step, body) with which HTTP status to refuse, 0 for none.
         self.refuse: Callable[[str, dict[str, Any]], int] = lambda step, body: 0
         self.lock = threading.Lock()
@@ -50,6 +52,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         step, text = answer(body, self.server.voice)
+        if step == "classify" and not self.server.suited:
+            text = json.dumps({"answer": "None of these"})
         with self.server.lock:
             self.server.calls[step] += 1
         status = self.server.refuse(step, body)

@@ -7,6 +7,7 @@ import pytest
 
 from infinity_mm.errors import StageError
 from infinity_mm.fs import Location
+from infinity_mm.pipeline.estimate import estimate
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.pipeline.synthesis import Subset
 from infinity_mm.recipe import load_recipe
@@ -80,6 +81,46 @@ def test_what_failed_is_asked_again_and_it_ends_as_if_it_never_had(write, served
     run(recipe, Location.of(tmp_path / "w"), QUIET)
     assert served.taken() == {}, "the new names hold"
     assert rows_of(tmp_path / "w") == rows_of(tmp_path / "sound")
+
+
+@pytest.mark.parametrize("changes", [{}, {"offer": {"mapping": "package", "max_share": 0.5}}])
+def test_an_estimate_counts_what_would_be_asked_again_and_begins_nothing(write, served, tmp_path, changes):
+    recipe, work = write(max_quarantined=1.0, **changes), Location.of(tmp_path / "w")
+    served.refuse = some("generate", "judge")
+    hurt = run(recipe, work, QUIET)
+    lost = sum(hurt.books["synthetic"].quarantined.values())
+    before = served.taken()
+    served.refuse = lambda step, body: 0
+    nothing = estimate(recipe, work, QUIET, Subset())
+    assert (nothing.pictures, served.taken()) == (0, {}), "every picture has its rows"
+    left = estimate(recipe, work, QUIET, RETRY)
+    assert (left.new, left.piloted) == (0, left.pictures)
+    assert 0 < left.again == left.pictures <= lost
+    assert f"left: {left.again} pictures, 0 of them new to the cache, {left.again} with attempts that failed" in next(
+        left.lines()
+    )
+    asked = served.taken()
+    assert {step: cost.calls for step, cost in left.steps.items() if cost.calls} == asked
+    assert sum(asked.values()) < sum(before.values()) / 2
+    assert run(recipe, work, QUIET).books == hurt.books, "the estimate began nothing again"
+    run(recipe, work, QUIET, subset=RETRY)
+    assert served.taken() == {}, "the pilot's words are in the cache"
+    run(recipe, Location.of(tmp_path / "sound"), QUIET)
+    assert rows_of(tmp_path / "w") == rows_of(tmp_path / "sound")
+
+
+def test_without_a_cache_the_whole_partition_would_be_asked_again(write, served, tmp_path):
+    work = Location.of(tmp_path / "w")
+    recipe = write(cache=False, partition_images=3, max_quarantined=1.0)
+    served.refuse = lambda step, body: (
+        400 if step == "tag" and zlib.crc32(str(body["messages"]).encode()) % 6 == 0 else 0
+    )
+    lost = sum(run(recipe, work, QUIET).books["synthetic"].quarantined.values())
+    served.refuse = lambda step, body: 0
+    left = estimate(recipe, work, QUIET, RETRY)
+    assert 0 < lost / 2 < left.again < 12
+    assert left.again % 3 == 0
+    assert left.steps["tag"].calls == left.again
 
 
 def test_a_hopeless_model_stops_the_run_before_it_has_asked_everything(write, served, tmp_path):

@@ -100,3 +100,11 @@ def test_a_recipe_without_limits_pays_nothing(make, tmp_path):
     free = make("free", images=4, offer={"mapping": "package"})
     assert set(made_of(free)) == {"synth"}
     assert not (tmp_path / "free/state/synth/tags").exists()
+
+
+def test_types_that_suit_no_picture_hint_at_the_mapping(write_served, served, tmp_path, capsys):
+    served.suited = False
+    hint = "warning: 4 of 4 attempts ended as no_suitable_type: without synth.offer.mapping"
+    for name, offer, hinted in (("plain", {}, True), ("mapped", {"mapping": "package"}, False)):
+        run(load_recipe(write_served(images=4, offer=offer)), Location.of(tmp_path / name), RunOptions())
+        assert (hint in capsys.readouterr().err) is hinted, name

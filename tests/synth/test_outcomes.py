@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from infinity_mm.synth.outcomes import Outcome, StepCall, add_yields, yields
+import pytest
+
+from infinity_mm.synth.outcomes import Outcome, StepCall, add_yields, flows, unsuited, yields
+from infinity_mm.synth.params import SynthParams
 
 
 def outcome(
@@ -55,3 +58,22 @@ def test_steps_and_types_are_counted() -> None:
 def test_parts_add_up() -> None:
     assert add_yields(yields(ONE), yields(TWO)) == yields(ONE + TWO)
     assert add_yields(yields([]), yields(ONE)) == yields(ONE)
+
+
+@pytest.mark.parametrize(("ended", "others", "told"), [(0, 3, False), (1, 3, False), (1, 2, True), (3, 0, True)])
+def test_attempts_without_a_suitable_type_hint_at_the_mapping_that_is_not_there(ended, others, told) -> None:
+    none = outcome("synth.classify", "no_suitable_type", "dropped", None)
+    found = flows(yields([none] * ended + [outcome(None, None, "kept", "Count people")] * others)["steps"])
+    said = unsuited(found, SynthParams(images=1))
+    assert (said is not None) is told
+    if said is not None:
+        assert said.startswith(f"{ended} of {ended + others} attempts ended as no_suitable_type: ")
+        assert "offer: {mapping: package}" in said
+        assert "infinity-mm mapping" in said
+    mapped = SynthParams.model_validate({"images": 1, "offer": {"mapping": "package"}})
+    assert unsuited(found, mapped) is None
+
+
+def test_a_run_without_attempts_hints_at_nothing() -> None:
+    assert unsuited({}, SynthParams(images=1)) is None
+    assert unsuited(flows(yields([])["steps"]), SynthParams(images=1)) is None
