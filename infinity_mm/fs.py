@@ -7,14 +7,18 @@ under a name that nobody reads, flushed, and renamed.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple, cast
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -25,8 +29,18 @@ from infinity_mm.errors import StoreError
 ASIDE = ".tmp-"
 #: Bytes that are written at once: lines come one by one, and each would be a call of the system.
 _WRITE_BUFFER = 256 << 10
+#: Bytes that one request asks for where few are wanted: as many as arrive while a request is under way.
+_READ_BUFFER = 256 << 10
 #: What systems answer for names that no file can have: through a file, too long, through a circle of links.
 _NO_SUCH_NAME = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+#: Object stores whose URIs are percent-encoded; what follows other schemes is taken as it is.
+_STORES = ("s3://", "gs://", "gcs://")
+#: Where the options of such a URI begin; a question mark before anything else is a sign of a glob.
+_OPTIONS = re.compile(r"\?[a-z_]+=")
+#: Signs of a name that stand for themselves in such a URI.
+_PLAIN = "/:@!$&'()*+,;=~"
+#: Bytes of an object's name at most, on Amazon's store and on Google's.
+_LONGEST_NAME = 1024
 
 
 class Entry(NamedTuple):
@@ -44,15 +58,19 @@ class Entry(NamedTuple):
 class Location:
     """A file or folder, by URI (``file:///...``, ``s3://...``, ``gs://...``).
 
-    URIs of object stores may end in options for the file system, e.g. ``s3://bucket/data?endpoint_override=HOST:PORT``.
+    URIs of object stores are percent-encoded and may end in options for the file system, e.g.
+    ``s3://bucket/my%20data?endpoint_override=HOST:PORT``.
     """
 
     uri: str
 
     @staticmethod
     def of(path_or_uri: str | os.PathLike[str], base: Path | None = None) -> Location:
-        """Return the location of a local path (made absolute) or of a URI."""
+        """Return the location of a local path (made absolute) or of a URI; spaces and the like in one are encoded."""
         text = os.fspath(path_or_uri)
+        if text.startswith(_STORES):
+            place, mark, options = text.partition("?")
+            return Location(quote(place.rstrip("/"), _PLAIN + "%") + mark + options)
         if "://" in text:
             return Location(text.rstrip("/"))
         path = Path(text).expanduser()
@@ -67,17 +85,31 @@ class Location:
 
     @property
     def path(self) -> str:
-        """Path inside the file system; for local locations a plain absolute path."""
+        """Path inside the file system, not encoded; for local locations a plain absolute path."""
+        if self.uri.startswith(_STORES):
+            bucket, _, name = self._without_options()[0].partition("://")[2].partition("/")
+            # Steps that mean nothing on a disk mean nothing here: pyarrow refuses an empty one.
+            steps = (step for step in unquote(name).split("/") if step not in ("", "."))
+            return "/".join((bucket.rpartition("@")[2], *steps))
         return self._open()[1]
 
     @property
     def name(self) -> str:
-        """Last component."""
-        return posixpath.basename(self._without_options()[0])
+        """Last component, not encoded."""
+        name = posixpath.basename(self._without_options()[0])
+        return unquote(name) if self.uri.startswith(_STORES) else name
 
     def __truediv__(self, relative: str) -> Location:
         place, options = self._without_options()
-        return Location(f"{place}/{relative}{options}" if relative else self.uri)
+        return Location(f"{place}/{self._encoded(relative)}{options}" if relative else self.uri)
+
+    def appended(self, suffix: str) -> Location:
+        """Return the place whose name is this one's with `suffix` behind it."""
+        place, options = self._without_options()
+        return Location(f"{place}{self._encoded(suffix)}{options}")
+
+    def _encoded(self, name: str) -> str:
+        return quote(name, _PLAIN, errors="surrogatepass") if self.uri.startswith(_STORES) else name
 
     def _without_options(self) -> tuple[str, str]:
         """Return the URI up to its options, and those with their question mark; in a local name it is a character."""
@@ -91,6 +123,9 @@ class Location:
         if self.is_local:
             return pafs.LocalFileSystem(), self.uri[len("file://") :]
         try:
+            if self.uri.startswith(_STORES):
+                place, options = self._without_options()
+                return _connect("/".join(place.split("/", 3)[:3]) + options), self.path
             filesystem, path = pafs.FileSystem.from_uri(self.uri)
         except (pa.ArrowInvalid, OSError) as error:
             raise StoreError(f"cannot open {self.uri}: {error}") from error
@@ -115,9 +150,14 @@ class Location:
         """Time of last change in nanoseconds since the epoch (0 where the store has none)."""
         return int(self._info().mtime_ns or 0)
 
+    def _is_no_name(self, path: str) -> bool:
+        """True for what no file can be called, where the file system would call it an error."""
+        too_long = len(path.partition("/")[2].encode("utf-8", "surrogatepass")) > _LONGEST_NAME
+        return "\0" in path or (too_long and self.uri.startswith(_STORES))
+
     def _info(self) -> pafs.FileInfo:
         filesystem, path = self._open()
-        if "\0" in path:
+        if self._is_no_name(path):
             return pafs.FileInfo(path, pafs.FileType.NotFound)
         try:
             return filesystem.get_file_info(path)
@@ -144,7 +184,7 @@ class Location:
 
     def _below(self, recursive: bool) -> list[pafs.FileInfo]:
         filesystem, path = self._open()
-        if "\0" in path:
+        if self._is_no_name(path):
             return []
         try:
             selector = pafs.FileSelector(path, allow_not_found=True, recursive=recursive)
@@ -165,9 +205,14 @@ class Location:
     def open_input(self) -> pa.NativeFile:
         """Open for random access reading; raises OSError where that cannot be."""
         filesystem, path = self._open()
-        if "\0" in path:
+        if self._is_no_name(path):
             raise FileNotFoundError(errno.ENOENT, "no file has such a name", path)
         return filesystem.open_input_file(path)
+
+    def open_buffered(self) -> IO[bytes]:
+        """Open like `open_input` for reading in small steps, each of which would be a request to an object store."""
+        stream = self.open_input()
+        return cast(IO[bytes], stream if self.is_local else io.BufferedReader(stream, _READ_BUFFER))
 
     def read_bytes(self) -> bytes:
         """Return the whole content."""
@@ -194,7 +239,8 @@ class Location:
         parent, name = posixpath.split(path)
         aside = posixpath.join(parent, f"{ASIDE}{uuid.uuid4().hex[:8]}-{name}")
         with self._writing():
-            filesystem.create_dir(parent, recursive=True)
+            if not self.uri.startswith("s3://"):  # there, folders are names that files begin with
+                filesystem.create_dir(parent, recursive=True)
             stream = filesystem.open_output_stream(aside, buffer_size=_WRITE_BUFFER)
         with ExitStack() as broken_off:
             broken_off.callback(_close_quietly, stream)
@@ -265,6 +311,18 @@ class _Sink:
 
     def close(self) -> None:
         """Do nothing: the file gets its name at the end of `Location.write_whole` and not before."""
+
+
+def split_options(pattern: str) -> tuple[str, str]:
+    """Return a path, URI or glob of one up to the options of an object store, and those with their question mark."""
+    found = _OPTIONS.search(pattern) if pattern.startswith(_STORES) else None
+    return (pattern[: found.start()], pattern[found.start() :]) if found else (pattern, "")
+
+
+@lru_cache(maxsize=64)
+def _connect(bucket: str) -> pafs.FileSystem:
+    """Return this process's client of a bucket, by URI with options: each client makes connections of its own."""
+    return pafs.FileSystem.from_uri(bucket)[0]
 
 
 def _close_quietly(stream: pa.NativeFile) -> None:

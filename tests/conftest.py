@@ -8,6 +8,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
+from tests.objectstore import ENVIRONMENT, serve
 from tests.running import SMALL, two_cpus
 
 # A test must fail where it would reach for the network, not hang there.
@@ -101,3 +102,13 @@ def write_recipe(tmp_path: Path, demo_input: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``s3://BUCKET{}?options`` of an object store that starts empty with a module's tests, to be filled with a path."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        with serve(tmp_path_factory.mktemp("store")) as place:
+            yield place

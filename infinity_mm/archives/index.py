@@ -88,7 +88,7 @@ def build_index(root: Location, files: ArchiveFiles, base: Location) -> Facts:
     pieces = open_pieces(root, files)
     gzip = kind_of(files, pieces) == "gzip"
     points: list[tuple[int, int, int, int, int]] = []
-    with _at(base, ".windows").write_whole() as windows:
+    with base.appended(".windows").write_whole() as windows:
         if gzip:
             content = inflate(pieces, SPACING, _keeper(windows, points))
             stream: Forward | Pieces = Forward(content, (zlib.error, EOFError))
@@ -100,8 +100,8 @@ def build_index(root: Location, files: ArchiveFiles, base: Location) -> Facts:
     columns = [
         np.array(column, kind.to_pandas_dtype()) for column, kind in zip(_columns(points), POINTS.types, strict=True)
     ]
-    _write(_at(base, ".points.parquet"), pa.table(columns, schema=POINTS))
-    _write(_at(base, ".members.parquet"), members.table())
+    _write(base.appended(".points.parquet"), pa.table(columns, schema=POINTS))
+    _write(base.appended(".members.parquet"), members.table())
     facts = Facts(
         kind="gzip" if gzip else "tar",
         packed=pieces.size,
@@ -110,28 +110,28 @@ def build_index(root: Location, files: ArchiveFiles, base: Location) -> Facts:
         points=len(points),
         problem="; ".join(part for part in (problem, files.gap) if part),
     )
-    _at(base, ".json").write_bytes(facts.model_dump_json().encode())
+    base.appended(".json").write_bytes(facts.model_dump_json().encode())
     pieces.close()
     return facts
 
 
 def read_facts(base: Location) -> Facts:
     """Return what `build_index` found."""
-    return Facts.model_validate_json(_at(base, ".json").read_bytes())
+    return Facts.model_validate_json(base.appended(".json").read_bytes())
 
 
 def read_members(base: Location) -> Members:
     """Return the members of an index."""
-    return Members.of(_read(_at(base, ".members.parquet")))
+    return Members.of(_read(base.appended(".members.parquet")))
 
 
 class Points:
     """The seek points of an index; a window is read when it is asked for."""
 
     def __init__(self, base: Location) -> None:
-        table = _read(_at(base, ".points.parquet"))
+        table = _read(base.appended(".points.parquet"))
         self._columns = {name: table.column(name).to_numpy() for name in POINTS.names}
-        self._windows = _at(base, ".windows").open_input()
+        self._windows = base.appended(".windows").open_input()
 
     def before(self, offset: int) -> int:
         """Return the number of the last point at or before an offset of the uncompressed content."""
@@ -160,10 +160,6 @@ def _keeper(windows: IO[bytes], points: list[tuple[int, int, int, int, int]]) ->
 
 def _columns(points: list[tuple[int, int, int, int, int]]) -> list[tuple[int, ...]]:
     return list(zip(*points, strict=True)) if points else [()] * len(POINTS)
-
-
-def _at(base: Location, suffix: str) -> Location:
-    return Location(base.uri + suffix)
 
 
 def _write(location: Location, table: pa.Table) -> None:

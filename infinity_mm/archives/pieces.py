@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-
-import pyarrow as pa
+from typing import IO
 
 from infinity_mm.fs import Location
 
@@ -90,7 +89,7 @@ class Pieces:
 
     def __init__(self, locations: Sequence[Location]) -> None:
         self._locations = tuple(locations)
-        self._streams: dict[int, pa.NativeFile] = {}
+        self._streams: dict[int, IO[bytes]] = {}
         self._starts = [0]
         for location in self._locations:
             self._starts.append(self._starts[-1] + location.size())
@@ -134,7 +133,7 @@ class Pieces:
             stream.close()
         self._streams.clear()
 
-    def _stream(self, number: int) -> pa.NativeFile:
+    def _stream(self, number: int) -> IO[bytes]:
         if number not in self._streams:
-            self._streams[number] = self._locations[number].open_input()
+            self._streams[number] = self._locations[number].open_buffered()
         return self._streams[number]

@@ -190,7 +190,10 @@ def _keep_code(out: str) -> None:
 
 
 def _tell(summary: dict[str, Any], out: str) -> None:
-    lines = [f"{summary['rows']:,} rows, {summary['leaking']:,} leak; {out}/leaks.parquet names each, with its item"]
+    from infinity_mm.fs import Location
+
+    found = f"{summary['rows']:,} rows, {summary['leaking']:,} leak"
+    lines = [f"{found}; {Location.of(out) / 'leaks.parquet'} names each, with its item"]
     for name, leak in summary["benchmarks"].items():
         parts = [f"{leak[kind]:,} by {kind.replace('_', ' ')}" for kind in ("image_and_question", "image", "question")]
         lines.append(f"  {name}: {leak['rows']:,} rows, {', '.join(parts)}")

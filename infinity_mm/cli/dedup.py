@@ -110,7 +110,7 @@ def text(
     if as_json:
         print_json(summary)
         return
-    _print(summary, f"{target}/removed.parquet")
+    _print(summary, str(target / "removed.parquet"))
 
 
 def _prepared(out: str) -> Location:

@@ -125,13 +125,15 @@ def pairs(
 
 
 def _tell(summary: dict[str, Any], total: int, what: str, out: str, as_json: bool) -> None:
+    from infinity_mm.fs import Location
+
     if as_json:
         print_json(summary)
         return
     lost = sum(summary["unreadable"].values())
     console().print(
         f"{total:,} {what}: {summary['kept']:,} kept, {summary['removed']:,} removed, {lost:,} not read. "
-        f"{out}/removed.parquet names each removed one and its winner.",
+        f"{Location.of(out) / 'removed.parquet'} names each removed one and its winner.",
         markup=False,
         soft_wrap=True,
     )

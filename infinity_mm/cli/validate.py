@@ -23,7 +23,7 @@ def validate(path: str, as_json: bool) -> None:
 
     findings = check(Location.of(path))
     if as_json:
-        print_json(asdict(findings))
+        print_json({"errors": [asdict(fault) for fault in findings.errors], "counts": dict(findings.counts)})
     else:
         out = console()
         for fault in findings.errors:

@@ -59,7 +59,7 @@ def check_tar(location: Location, name: str, keys: Keys, findings: Findings) -> 
     with location.open_input() as stream:
         source = _Hashed(stream)
         try:
-            with tarfile.open(fileobj=cast(IO[bytes], source), mode="r|") as tar:
+            with tarfile.open(fileobj=cast(IO[bytes], source), mode="r|", bufsize=_CHUNK) as tar:
                 sample: _Sample | None = None
                 for member in tar:
                     key, _, suffix = member.name.partition(".")

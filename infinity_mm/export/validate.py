@@ -31,7 +31,7 @@ def detect(path: Location) -> Kind:
         return "export"
     if (path / "records").is_dir():
         return "work"
-    if path.uri.rpartition("/")[0].endswith("/exports"):
+    if path.path.rpartition("/")[0].endswith("/exports"):
         raise UsageError(
             f"{path} has no {INDEX}: the export is unfinished; run its recipe again, or `infinity-mm export`"
         )

@@ -74,7 +74,7 @@ def read_plan(store: Store, path: str) -> Plan:
     splits = []
     for split in tree["splits"]:
         repeats = tuple((place, number) for place, number in split["repeats"])
-        below = (split["prepared"] or "").partition(f"/{folder.name}/")[2]
+        below = Location(split["prepared"]).path.partition(f"/{folder.name}/")[2] if split["prepared"] else ""
         prepared = (folder / below).uri if below else None
         members = tuple(split["members"])
         splits.append(Split(**{**split, "repeats": repeats, "prepared": prepared, "members": members}))

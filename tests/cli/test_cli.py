@@ -223,7 +223,9 @@ def test_one_folder_from_run_to_validate(capsys, write_recipe, tmp_path):
     assert books["docdownstream"]["rows"] == 60
     assert "ingest" in done.stderr
     assert json.loads(run(capsys, "status", work, "--json")[1])["state"] == "finished"
-    assert run(capsys, "validate", work)[0] == 0
+    findings = json.loads(run(capsys, "validate", work, "--json")[1])
+    kept = sum(book["kept"] for book in books.values())
+    assert (findings["errors"], findings["counts"]["samples"]) == ([], 2 * kept)
     (work / "exports/wds/shard-000001.tar").unlink()
     status, out, _ = run(capsys, "validate", work)
     assert (status, "is named by the index and absent" in out) == (1, True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infinity_mm.errors import StoreError, UsageError
-from infinity_mm.fs import ASIDE, Location
+from infinity_mm.fs import ASIDE, Location, split_options
 from infinity_mm.nearest import nearest
 
 #: Names by which files of a folder are taken for pictures.
@@ -79,18 +79,19 @@ def list_files(pattern: str) -> tuple[Location, list[str]]:
 
     Raises `UsageError` where there is nothing.
     """
-    if not any(sign in pattern for sign in _GLOB):
+    path, options = split_options(pattern)
+    if not any(sign in path for sign in _GLOB):
         place = Location.of(pattern)
         if place.is_dir():
             return place, place.files(recursive=True)
         if not place.exists():
             raise UsageError(f"--input: nothing at {place}")
-        folder, _, name = pattern.rpartition("/")
-        return Location.of(folder or "."), [name]
-    fixed = posixpath.dirname(pattern[: min(pattern.index(sign) for sign in _GLOB if sign in pattern)])
-    root = Location.of(fixed or ("/" if pattern.startswith("/") else "."))
-    if "://" in pattern:
-        rest = pattern[len(fixed) :].lstrip("/")
+        folder = path.rpartition("/")[0]
+        return Location.of((folder or ".") + options), [place.name]
+    fixed = posixpath.dirname(path[: min(path.index(sign) for sign in _GLOB if sign in path)])
+    root = Location.of((fixed or ("/" if path.startswith("/") else ".")) + options)
+    if "://" in path:
+        rest = path[len(fixed) :].lstrip("/")
         return root, [name for name in root.files(recursive=True) if fnmatch.fnmatchcase(name, rest)]
     below = len(posixpath.join(fixed, "")) if fixed else 0
     found = [path for path in glob.glob(pattern, recursive=True) if not Location.of(path).is_dir()]

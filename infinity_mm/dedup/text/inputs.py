@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infinity_mm.errors import JobError, StoreError, UsageError
-from infinity_mm.fs import ASIDE, Location
+from infinity_mm.fs import ASIDE, Location, split_options
 from infinity_mm.nearest import nearest
 
 #: Rows of a unit, at least; a row group is never cut.
@@ -75,7 +75,7 @@ def find_files(pattern: str) -> list[Location]:
 
     ``**`` goes through folders; a folder stands for all ``*.parquet`` below it. Raises `UsageError` if there is none.
     """
-    if any(sign in pattern for sign in _GLOB):
+    if any(sign in split_options(pattern)[0] for sign in _GLOB):
         found = _matching(pattern)
     else:
         place = Location.of(pattern)
@@ -91,10 +91,10 @@ def find_files(pattern: str) -> list[Location]:
 def _matching(pattern: str) -> list[Location]:
     if "://" not in pattern:
         return [Location.of(path) for path in glob.glob(pattern, recursive=True) if not Location.of(path).is_dir()]
-    fixed = pattern[: min(pattern.index(sign) for sign in _GLOB if sign in pattern)]
-    folder = Location.of(posixpath.dirname(fixed))
-    whole = [folder / name for name in folder.files(recursive=True)]
-    return [file for file in whole if fnmatch.fnmatchcase(file.uri, pattern)]
+    place, options = split_options(pattern)
+    above = posixpath.dirname(place[: min(place.index(sign) for sign in _GLOB if sign in place)])
+    folder, below = Location.of(above + options), place[len(above) :].lstrip("/")
+    return [folder / name for name in folder.files(recursive=True) if fnmatch.fnmatchcase(name, below)]
 
 
 def cut(files: Sequence[Location], columns: Columns) -> list[Unit]:

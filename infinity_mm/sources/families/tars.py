@@ -105,8 +105,8 @@ def key_of(name: str) -> tuple[str, str]:
 
 def file_members(location: Location, start: int, stop: int | None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield the file members whose header lies in the range; raises `tarfile.ReadError` where the tar is cut."""
-    with location.open_input() as stream:
-        size = stream.size()
+    size = location.size()
+    with location.open_buffered() as stream:
         stream.seek(start)
         # Names that are no UTF-8 are escaped, so that they stay different and can be written.
         with tarfile.open(fileobj=stream, mode="r:", encoding="utf-8", errors="backslashreplace") as tar:

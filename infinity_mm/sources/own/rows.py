@@ -97,7 +97,7 @@ class OwnRows:
     def _prepare(self, location: Location, prepared: Location) -> bool:
         """Write the rows of a file that cannot be cut and that no reader of its own knows; False for any other."""
         if self._is_packed_json(location):
-            unpacked = Location(prepared.uri.removesuffix("l"))
+            unpacked = prepared.appended(".json")
             with unpacked.write_whole() as stream:
                 for chunk in _unpack(location):
                     stream.write(chunk)

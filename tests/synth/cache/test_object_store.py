@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -14,19 +13,9 @@ from infinity_mm.synth.cache import files as module
 from infinity_mm.synth.cache.entries import from_table, to_table
 from infinity_mm.synth.cache.files import CROWD, GenerationFiles
 from infinity_mm.synth.cache.key import PLACE
-from tests.objectstore import ENVIRONMENT, serve
 from tests.synth.cache.conftest import entry
 
 ROUNDS = 5
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
-        with serve(tmp_path_factory.mktemp("moto")) as place:
-            yield place
 
 
 def at(bucket: str, path: str) -> GenerationFiles:
