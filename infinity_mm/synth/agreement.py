@@ -38,7 +38,7 @@ def compare(one: str, other: str, tolerance: float = 0.0) -> Comparison:
     (words, values), (other_words, other_values) = _apart(left), _apart(right)
     if values and words == other_words:
         return Comparison(_close(values, other_values, tolerance), "numeric")
-    if {left, right} == {"yes", "no"} or not left or not right:
+    if {left, right} == {"yes", "no"} or not one.strip() or not other.strip():
         return Comparison(False, "exact")
     return Comparison(None)
 
@@ -50,7 +50,9 @@ def normalised(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", _plain(text)).casefold()
     words = re.findall(r"[-+]?\d[\d.,]*|\w+(?:'\w+)*", folded)
-    digits = (str(NUMBER_WORDS.index(word)) if word in NUMBER_WORDS else word.rstrip(".,") for word in words)
+    digits = [str(NUMBER_WORDS.index(word)) if word in NUMBER_WORDS else word.rstrip(".,") for word in words]
+    if len(digits) == 1:  # not an article but a letter: the first of several options, or a grade
+        return digits[0]
     return " ".join(word for word in digits if word not in _ARTICLES)
 
 

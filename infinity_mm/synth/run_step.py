@@ -40,7 +40,7 @@ from infinity_mm.synth.taxonomy import Taxonomy
 __all__ = ["VERSION", "call", "check", "identity", "synthesise"]
 
 #: Raised whenever the same replies would give other outcomes.
-VERSION = 4
+VERSION = 5
 
 #: Fields of `SynthParams` that choose pictures, or measure what was made; nothing of a row depends on them.
 _NOT_OF_ROWS = {"images", "partition_images", "categories", "sources", "judge_probe", "loss", "max_quarantined"}

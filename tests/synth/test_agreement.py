@@ -20,6 +20,7 @@ from infinity_mm.synth.agreement import normalised, number, same_answer
         ("\u22125", "-5"),
         ("two dogs", "2 dogs"),
         ("It\u2019s open", "it's open"),
+        ("A", "a."),
     ],
 )
 def test_the_same_said_otherwise(one: str, other: str) -> None:
@@ -34,6 +35,7 @@ def test_the_same_said_otherwise(one: str, other: str) -> None:
         ("+5", "-5"),
         ("3", "4"),
         ("a", "the"),
+        ("A", "B"),
         ("", ""),
         ("1,250", "1.25"),
         ("3 cars", "3"),
