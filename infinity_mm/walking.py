@@ -42,7 +42,9 @@ def walk(path: str, recursive: bool) -> Iterator[Found]:
         here = os.stat(path)
     except FileNotFoundError:
         return
-    waiting = [(os.fsencode(path), b"", ((here.st_dev, here.st_ino),))]
+    waiting: list[tuple[bytes, bytes, frozenset[tuple[int, int]]]] = [
+        (os.fsencode(path), b"", frozenset([(here.st_dev, here.st_ino)]))
+    ]
     while waiting:
         folder, prefix, trail = waiting.pop()
         try:
@@ -64,7 +66,7 @@ def walk(path: str, recursive: bool) -> Iterator[Found]:
                     continue
                 yield Found(_text(inner), kind, 0, facts.st_mtime_ns)
                 if recursive:
-                    waiting.append((entry.path, inner + b"/", (*trail, identity)))
+                    waiting.append((entry.path, inner + b"/", trail | {identity}))
 
 
 def _look(entry: os.DirEntry[bytes]) -> tuple[Kind, os.stat_result] | None:

@@ -17,7 +17,7 @@ from infinity_mm.images import ImageLimits
 from infinity_mm.sources.base import Quarantine
 
 #: What `zipfile` raises for a file that is no zip, or whose directory is damaged: names that are no UTF-8 among it.
-NO_ZIP = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError)
+NO_ZIP = (zipfile.BadZipFile, NotImplementedError, ValueError)
 #: A larger member is not unpacked: its picture would be refused for its size, and a bomb must not get that far.
 MEMBER_BYTES = ImageLimits().max_bytes
 
@@ -197,7 +197,7 @@ class ZipArchive:
         self.problem = ""
         try:
             self._zip = zipfile.ZipFile(cast(Any, pieces))
-        except NO_ZIP as error:
+        except (*NO_ZIP, OSError) as error:
             gap = f" ({files.gap})" if files.gap else ""
             self.problem = f"{files.name} is damaged or cut{gap}: {error}; fetch it again"
 

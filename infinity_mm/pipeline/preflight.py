@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -18,7 +19,7 @@ from infinity_mm.pipeline.indexing import list_archives, list_indexed
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Source, Split
 from infinity_mm.sources.families.files import match_files
-from infinity_mm.sources.families.listing import Listed, list_files
+from infinity_mm.sources.families.listing import Listed, Lists, list_files
 from infinity_mm.sources.images import ImageStore
 from infinity_mm.store import Store
 
@@ -109,8 +110,16 @@ def check_sample(use: SourceUse, pictures: Pictures) -> str | None:
 
 def unmatched(use: SourceUse) -> tuple[str, ...]:
     """Return those of the published file names (globs) that match nothing; a part of a source can be used alone."""
-    root = Location(use.root)
-    return tuple(pattern for pattern in use.load().card.files if not match_files(root, pattern))
+    root, source = Location(use.root), use.load()
+    return tuple(pattern for pattern in source.card.files if not _matches_any(source, root, pattern))
+
+
+def _matches_any(source: Source, root: Location, pattern: str) -> bool:
+    if not isinstance(source.reader, Lists):
+        return bool(match_files(root, pattern))
+    with suppress(SourceError):
+        return bool(source.reader.list_files(root, (pattern,)))
+    return False
 
 
 def picture_roots(source: Source, root: Location) -> tuple[tuple[str, ...], tuple[str, ...]]:
