@@ -133,6 +133,13 @@ class OwnPictures:
         tables = [entry for entry in visible if entry.path.lower().endswith(self.tables.suffixes)]
         return [entry for entry in tables if not self._is_ignored(entry.path)] or unopened
 
+    def passed_over(self, root: Location) -> list[str]:
+        """Return Parquet files, which may hold pictures, that are not read as there are pictures or archives too."""
+        visible = [entry for entry in root.entries() if is_visible(entry.path)]
+        if not any(is_picture_name(entry.path) or is_opened_archive(entry.path) for entry in visible):
+            return []
+        return [entry.path for entry in visible if entry.path.lower().endswith(".parquet")]
+
     def _is_ignored(self, path: str) -> bool:
         name = path.rpartition("/")[2]
         return any(fnmatchcase(name, pattern) for pattern in self.tables.ignored)
