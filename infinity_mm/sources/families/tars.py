@@ -33,7 +33,7 @@ class TarRows:
 
     suffixes: tuple[str, ...] = (".tar", ".json")
     texts: tuple[str, ...] = ()
-    version: int = 3
+    version: int = 4
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Scan the headers of every tar and cut it at sample borders."""
