@@ -53,7 +53,7 @@ def read_tar_pictures(location: Location, split: Split) -> Iterator[Raw]:
     A row is ``{"id": member name, "image": {"path": member name, "bytes": bytes}}``. Links, and archives in the
     archive, are rows with a fault.
     """
-    repeats, done, last = dict(split.repeats), 0, ""
+    repeats, done, last, size = dict(split.repeats), 0, "", location.size()
     lost = "something other than zeros follows its end, which is not read: tars are put together by unpacking them"
     try:
         for tar, member in file_members(location, split.start, split.stop, links=True):
@@ -62,7 +62,10 @@ def read_tar_pictures(location: Location, split: Split) -> Iterator[Raw]:
             name = member.name
             digest = xxhash.xxh3_128_hexdigest(name.encode("utf-8", "surrogatepass"))
             fault = _fault(member, split.file)
-            row = None if fault else {"id": name, "image": {"path": name, "bytes": _content(location, tar, member)}}
+            row = None
+            if fault is None:
+                data = member_content(tar, member, size, MEMBER_BYTES)
+                row = {"id": name, "image": {"path": name, "bytes": data}}
             yield Raw(f"member={name}", row, digest, repeats.get(done, 0), fault, name)
             done, last = done + 1, name
     except tarfile.ReadError as error:
@@ -84,10 +87,6 @@ def _fault(member: tarfile.TarInfo, file: str) -> Quarantine | None:
     if member.size > MEMBER_BYTES:
         return Quarantine("image_too_large", f"{name}: {member.size} bytes > {MEMBER_BYTES}, not read", name)
     return None
-
-
-def _content(location: Location, tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    return member_content(tar, member, location.size(), MEMBER_BYTES)
 
 
 def _goes_on(location: Location, end: int) -> bool:
