@@ -24,6 +24,7 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from infinity_mm.errors import StoreError
+from infinity_mm.walking import Found, Kind, walk
 
 #: Prefix of a file that is still being written.
 ASIDE = ".tmp-"
@@ -168,31 +169,40 @@ class Location:
 
     def files(self, recursive: bool = False) -> list[str]:
         """Return the paths of the files below, relative, sorted; [] where there is no folder."""
-        infos = self._below(recursive)
-        prefix = self.path.rstrip("/") + "/"
-        return sorted(i.path[len(prefix) :] for i in infos if i.type == pafs.FileType.File)
+        return sorted(entry.path for entry in self._below(recursive) if entry.kind == "file")
 
     def entries(self) -> list[Entry]:
-        """Return all files below, at any depth, with their sizes and times, in one listing; sorted by path."""
-        prefix = len(self.path.rstrip("/")) + 1
-        files = (info for info in self._below(recursive=True) if info.type == pafs.FileType.File)
-        return sorted(Entry(info.path[prefix:], int(info.size), int(info.mtime_ns or 0)) for info in files)
+        """Return all files below, at any depth, with their sizes and times, in one listing; sorted by path.
+
+        Links that lead nowhere are among them, with the time of the link: something is meant to be there.
+        """
+        found = (entry for entry in self._below(recursive=True) if entry.kind != "folder")
+        return sorted(Entry(entry.path, entry.size, entry.modified_ns) for entry in found)
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly below, sorted."""
-        return sorted(i.base_name for i in self._below(False) if i.type == pafs.FileType.Directory)
+        return sorted(entry.path for entry in self._below(recursive=False) if entry.kind == "folder")
 
-    def _below(self, recursive: bool) -> list[pafs.FileInfo]:
+    def _below(self, recursive: bool) -> list[Found]:
         filesystem, path = self._open()
         if self._is_no_name(path):
             return []
         try:
+            if self.is_local:
+                return list(walk(path, recursive))
             selector = pafs.FileSelector(path, allow_not_found=True, recursive=recursive)
-            return cast("list[pafs.FileInfo]", filesystem.get_file_info(selector))
+            infos = filesystem.get_file_info(selector)
         except OSError as error:
             if error.errno in _NO_SUCH_NAME:
                 return []
             raise StoreError(f"cannot list {self}: {error}") from error
+        prefix = len(path.rstrip("/")) + 1
+        kinds: dict[pafs.FileType, Kind] = {pafs.FileType.File: "file", pafs.FileType.Directory: "folder"}
+        return [
+            Found(info.path[prefix:], kinds[info.type], int(info.size or 0), int(info.mtime_ns or 0))
+            for info in infos
+            if info.type in kinds
+        ]
 
     def make_dirs(self) -> None:
         """Create the folder and its parents."""

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-import pyarrow as pa
-
 from infinity_mm.archives.deflate import replay
 from infinity_mm.archives.index import Kind, Points, kind_of, open_pieces, read_facts, read_members
 from infinity_mm.archives.members import LINK, Members, scan_members
@@ -18,6 +16,8 @@ from infinity_mm.fs import Location
 from infinity_mm.images import ImageLimits
 from infinity_mm.sources.base import Quarantine
 
+#: What `zipfile` raises for a file that is no zip, or whose directory is damaged: names that are no UTF-8 among it.
+NO_ZIP = (zipfile.BadZipFile, NotImplementedError, ValueError)
 #: A larger member is not unpacked: its picture would be refused for its size, and a bomb must not get that far.
 MEMBER_BYTES = ImageLimits().max_bytes
 
@@ -197,7 +197,7 @@ class ZipArchive:
         self.problem = ""
         try:
             self._zip = zipfile.ZipFile(cast(Any, pieces))
-        except (zipfile.BadZipFile, pa.ArrowInvalid, NotImplementedError, OSError) as error:
+        except (*NO_ZIP, OSError) as error:
             gap = f" ({files.gap})" if files.gap else ""
             self.problem = f"{files.name} is damaged or cut{gap}: {error}; fetch it again"
 
@@ -213,8 +213,8 @@ class ZipArchive:
             return _too_large(name, self._name, info.file_size)
         try:
             return self._zip.read(name)
-        # In turn: a wrong checksum or header, bad deflate data, a password, an unknown method, a cut file.
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, pa.ArrowInvalid) as error:
+        # In turn: a wrong checksum or header, bad deflate data, a password or unknown method, a cut file, a bad offset.
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError) as error:
             return Quarantine("malformed_archive", f"{name} in {self._name} cannot be unpacked: {error}")
 
 

@@ -75,7 +75,8 @@ def plan(
         out = console()
         out.print(plan_table(f"{loaded.name}: {found.work}", found.sources))
         refused = (f"  {name}: left out: {reason}" for name, reason in found.refused.items())
-        for text in (*source_lines(found.sources), *refused, *(f"  {stage}" for stage in found.stages)):
+        warned = (f"  warning: {warning}" for warning in found.warnings)
+        for text in (*source_lines(found.sources), *refused, *(f"  {stage}" for stage in found.stages), *warned):
             out.print(text, markup=False, soft_wrap=True)
         for text in predicted.lines() if predicted is not None else ():
             out.print(text, markup=False, soft_wrap=True)

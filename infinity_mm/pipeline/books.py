@@ -21,6 +21,7 @@ from infinity_mm.synth.settle import STAGE as SETTLE_STAGE
 
 MIXTURE_VERSION = 1
 LEDGER_VERSION = 3
+_ALONE = "a picture without texts: material for synthesis, never exported itself"
 
 MIXED = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("reason", pa.string()), pa.field("detail", pa.string())]
@@ -86,7 +87,7 @@ def run_mixture(context: Context, fates: Sequence[Fate]) -> list[Fate]:
     for source, members in chosen.items():
         rate, limit = recipe.mixture.rates.get(source), recipe.mixture.limits.get(source)
         name = fingerprint(
-            ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit, *([IMAGE_ONLY] if source in silent else [])],
+            ["mixture", MIXTURE_VERSION, recipe.seed, rate, limit, *([_ALONE] if source in silent else [])],
             [[f.part.records, *f.judged] for f in members],
         )
         outputs = tuple(fate.part.attributes("mixture", name) for fate in members)
@@ -121,7 +122,7 @@ def mix_source(task: MixtureTask) -> None:
 
 
 def _leave_out(store: Store, task: MixtureTask) -> None:
-    mark = {"reason": IMAGE_ONLY, "detail": "nothing was written about it: material for synthesis, never exported"}
+    mark = {"reason": IMAGE_ONLY, "detail": _ALONE}
     for fate, path in zip(task.fates, task.outputs, strict=True):
         rows = outcomes(store, fate)
         marks = [{"id": row["id"], **(mark if row["outcome"] == "kept" else {})} for row in rows]

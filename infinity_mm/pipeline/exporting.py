@@ -28,6 +28,7 @@ from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, run_pass
 from infinity_mm.pipeline.spoken import REPAIRED, repaired
 from infinity_mm.recipe import ExportUse, export_fingerprint
+from infinity_mm.record import IMAGE_ONLY
 from infinity_mm.store import Store, part_name
 
 _VERSIONS = {"webdataset": webdataset.VERSION, "parquet": parquet.VERSION}
@@ -126,7 +127,13 @@ def _places(store: Store, fate: Fate) -> pa.Table:
 
 def _kept_of(store: Store, fate: Fate, places: pa.Table, alive: pa.Array, texts: Mapping[str, str]) -> pa.Table:
     """Return the kept rows of one part (`KEPT` and `OVERLAYS`)."""
-    records = store.read(fate.part.records, ["id", "parent", "messages"])
+    records = store.read(fate.part.records, ["id", "category", "parent", "messages"])
+    chosen = pc.is_in(records.column("id"), value_set=alive)
+    if pc.any(pc.and_(chosen, pc.equal(records.column("category"), IMAGE_ONLY))).as_py():
+        raise StageError(
+            f"{fate.part.records} has pictures without texts among the kept rows, and they are never exported; delete "
+            f"attributes/mixture/{fate.part.source} and run again"
+        )
     if not records.column("id").equals(places.column("id")):
         raise StageError(
             f"{fate.part.ingest} is not of the rows of {fate.part.records}; delete both files and run again"
@@ -155,7 +162,7 @@ def _kept_of(store: Store, fate: Fate, places: pa.Table, alive: pa.Array, texts:
             "merged": pa.array(merged, pa.string()),
         }
     )
-    return rows.filter(pc.is_in(rows.column("id"), value_set=alive)).cast(pa.schema([*KEPT, *OVERLAYS]))
+    return rows.filter(chosen).cast(pa.schema([*KEPT, *OVERLAYS]))
 
 
 def _written(messages: pa.ChunkedArray) -> npt.NDArray[np.int64]:

@@ -18,7 +18,7 @@ from infinity_mm.pipeline.preflight import (
     sample_pictures,
     unmatched,
 )
-from infinity_mm.pipeline.preparing import prepare
+from infinity_mm.pipeline.preparing import prepare, warnings
 from infinity_mm.pipeline.required import check_synthesis
 from infinity_mm.pipeline.run import RunOptions, run
 from infinity_mm.recipe import Recipe, SourceUse
@@ -60,6 +60,8 @@ class Preview(Frozen):
     refused: dict[str, str]
     sources: tuple[SourcePlan, ...]
     stages: tuple[str, ...]
+    #: What a run would warn of before it begins.
+    warnings: tuple[str, ...] = ()
 
 
 class Forecast(Frozen):
@@ -105,7 +107,8 @@ def preview(recipe: Recipe, work: Location, sample: int = SAMPLED) -> Preview:
     recipe = prepared.recipe
     stages = tuple(_stages(recipe))
     lines = tuple(_preview_source(recipe, use, prepared.listings[use.name], work, sample) for use in recipe.sources)
-    return Preview(work=str(work), refused=prepared.refused, sources=lines, stages=stages)
+    told = tuple(warnings(recipe))
+    return Preview(work=str(work), refused=prepared.refused, sources=lines, stages=stages, warnings=told)
 
 
 def _preview_source(

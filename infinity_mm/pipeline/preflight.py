@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -18,7 +19,7 @@ from infinity_mm.pipeline.indexing import list_archives, list_indexed
 from infinity_mm.recipe import Recipe, SourceUse
 from infinity_mm.sources.base import ImageRef, Plan, Quarantine, Raw, Source, Split
 from infinity_mm.sources.families.files import match_files
-from infinity_mm.sources.families.listing import Listed, list_files
+from infinity_mm.sources.families.listing import Listed, Lists, list_files
 from infinity_mm.sources.images import ImageStore
 from infinity_mm.store import Store
 
@@ -47,6 +48,8 @@ class Pictures(Frozen):
     first_lost: str
     #: Rows that a run would quarantine, for a picture or for what they are: reason -> rows.
     refused: dict[str, int]
+    #: Why the first row was refused for what it is; "" where none was.
+    first_refused: str = ""
     #: What is wrong with archives, or that they can be searched only once a run has indexed them.
     archives: tuple[str, ...] = ()
     #: True where pictures may be in an archive that has no index yet: what was not found may be there.
@@ -62,11 +65,13 @@ class Pictures(Frozen):
             parts.append(f"{self.found} of {self.named} sampled pictures found{first}")
         if self.by_url:
             parts.append(f"{self.by_url} sampled pictures are given by URL, to be downloaded")
-        if not self.named and not self.by_url and self.rows:
-            parts.append(f"{self.rows} sampled rows name no picture")
+        lost = sum(self.refused.values())
+        if not self.named and not self.by_url and self.rows > lost:
+            parts.append(f"{self.rows - lost} sampled rows name no picture")
         if self.refused:
             reasons = ", ".join(f"{reason} {count}" for reason, count in self.refused.items())
-            parts.append(f"{sum(self.refused.values())} of {self.rows} sampled rows would go to quarantine ({reasons})")
+            first = f"; first: {self.first_refused}" if self.first_refused else ""
+            parts.append(f"{lost} of {self.rows} sampled rows would go to quarantine ({reasons}{first})")
         parts += self.archives
         if self.left_out:
             parts.append(
@@ -109,8 +114,16 @@ def check_sample(use: SourceUse, pictures: Pictures) -> str | None:
 
 def unmatched(use: SourceUse) -> tuple[str, ...]:
     """Return those of the published file names (globs) that match nothing; a part of a source can be used alone."""
-    root = Location(use.root)
-    return tuple(pattern for pattern in use.load().card.files if not match_files(root, pattern))
+    root, source = Location(use.root), use.load()
+    return tuple(pattern for pattern in source.card.files if not _matches_any(source, root, pattern))
+
+
+def _matches_any(source: Source, root: Location, pattern: str) -> bool:
+    if not isinstance(source.reader, Lists):
+        return bool(match_files(root, pattern))
+    with suppress(SourceError):
+        return bool(source.reader.list_files(root, (pattern,)))
+    return False
 
 
 def picture_roots(source: Source, root: Location) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -198,6 +211,7 @@ class _Tally:
     found: int = 0
     by_url: int = 0
     first_lost: str = ""
+    first_refused: str = ""
     refused: Counter[str] = field(default_factory=Counter)
 
     def add(self, raw: Raw) -> None:
@@ -210,6 +224,7 @@ class _Tally:
         sample = raw.error if raw.row is None else self.source.parse(raw.row)
         if sample is None or isinstance(sample, Quarantine):
             self.refused["unexpected_row" if sample is None else sample.reason] += 1
+            self.first_refused = self.first_refused or ("" if sample is None else sample.detail)
             return
         faults = [fault for reference in sample.images if (fault := self._look(reference)) is not None]
         if faults:
@@ -238,6 +253,7 @@ class _Tally:
             by_url=self.by_url,
             first_lost=self.first_lost,
             refused=refused,
+            first_refused=self.first_refused,
             archives=archives,
             unindexed=unindexed,
             left_out=left_out,

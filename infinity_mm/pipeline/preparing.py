@@ -11,6 +11,7 @@ from infinity_mm.pipeline.preflight import check_inputs
 from infinity_mm.recipe import Recipe
 from infinity_mm.record import IMAGE_ONLY
 from infinity_mm.sources.families.listing import Listed
+from infinity_mm.sources.own.pictures import OwnPictures
 from infinity_mm.store import Store
 
 
@@ -68,3 +69,23 @@ def idle_pictures(recipe: Recipe) -> list[str]:
             continue
         found.append(f"source {name!r} has pictures alone, and {why}: nothing of it will be exported")
     return found
+
+
+def passed_over(recipe: Recipe) -> list[str]:
+    """Return what to say of tables that lie beside pictures, so that a source of pictures alone does not read them."""
+    found = []
+    for use in recipe.sources:
+        reader = use.load().reader
+        names = reader.passed_over(Location(use.root)) if isinstance(reader, OwnPictures) and not use.files else []
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            found.append(
+                f"source {use.name!r} reads the pictures and archives of its root, and not the tables beside them, "
+                f"{names[0]}{more}: if the pictures are in the tables, name those under files"
+            )
+    return found
+
+
+def warnings(recipe: Recipe) -> list[str]:
+    """Return what a user should know before the work begins; lists the roots of pictures alone."""
+    return idle_pictures(recipe) + passed_over(recipe)

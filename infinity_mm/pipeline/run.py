@@ -27,7 +27,7 @@ from infinity_mm.pipeline.parts import SYNTHETIC, Part
 from infinity_mm.pipeline.passes import Context, tidy
 from infinity_mm.pipeline.pinning import remember
 from infinity_mm.pipeline.planning import run_planning
-from infinity_mm.pipeline.preparing import Prepared, idle_pictures, prepare
+from infinity_mm.pipeline.preparing import Prepared, prepare, warnings
 from infinity_mm.pipeline.rails import check_drops, watch_quarantine
 from infinity_mm.pipeline.required import check_models, check_synthesis
 from infinity_mm.pipeline.screening import run_identity, run_measure, run_screen
@@ -86,7 +86,7 @@ def open_run(recipe: Recipe, work: Location, options: RunOptions) -> Iterator[tu
             check_models(engine, recipe.synth)
         context = Context(Store(work), engine, Reporter(options.quiet), recipe)
         remember(context.store, prepared.revisions)
-        for told in idle_pictures(recipe):
+        for told in warnings(recipe):
             context.reporter.line(f"warning: {told}")
         yield context, prepared
 

@@ -24,6 +24,7 @@ from infinity_mm.record import Category, Message
 QuarantineReason = Literal[
     "malformed_json",  # a line, an element or the rest of a file is not JSON
     "malformed_archive",  # a tar, zip or Parquet file is truncated or damaged
+    "unopened_archive",  # an archive of a kind that is not opened, or one inside another
     "unexpected_row",  # the row is not of the documented shape
     "missing_field",  # a documented key is absent, null or of another type
     "missing_image",  # the file or member that the row names does not exist
@@ -91,6 +92,9 @@ class ImageRef:
     uri: str = ""
     #: A row that can do without this picture loses it, with its placeholder, instead of being quarantined.
     optional: bool = False
+    #: Of a picture that a reader listed itself: the zip whose member `path` is, "" for a file below the source's root.
+    #: Then `path` is its name as it stands, and no other spelling, suffix or folder is tried. None for written names.
+    listed_in: str | None = None
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ class ImageStore:
         """Return the picture's bytes under its first name, or why there are none."""
         if reference.data is not None:
             return reference.data
+        if reference.path is not None and reference.listed_in is not None:
+            return self._listed_file(reference.path, reference.listed_in)
         if reference.path is None:
             if self._downloads is not None:
                 return self._downloads(reference)
@@ -95,6 +97,13 @@ class ImageStore:
         places = ", ".join(repr(place or ".") for place in self._image_roots)
         problems = "".join(f"; {problem}" for problem in self.problems())
         return Quarantine("missing_image", f"{name} is in none of {places} below {self._root}{problems}")
+
+    def _listed_file(self, name: str, archive: str) -> bytes | Quarantine:
+        """Return the content of a file or member that the reader listed under this very name."""
+        data = self._member(archive, name) if archive else self._file(self._root / name)
+        where = f"{archive} below {self._root}" if archive else str(self._root)
+        gone = f"{name} was listed in {where} and cannot be found there: it went, or its name is no UTF-8"
+        return data if data is not None else Quarantine("missing_image", gone)
 
     def _anywhere(self, name: str) -> bytes | Quarantine | None:
         """Return the content of the first file or member of this very name in the image roots."""
@@ -136,26 +145,33 @@ class ImageStore:
                     if data is not None:
                         return data
             return None
-        location = self._root / image_root / name if image_root else self._root / name
+        data = self._file(self._root / image_root / name if image_root else self._root / name)
+        return data if data is not None else self._read_through(image_root, name)
+
+    def _file(self, location: Location) -> bytes | None:
+        """Return the content of a file, None where there is none; raises `StoreError` for one that cannot be read."""
         try:
             return location.read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return self._read_through(image_root, name)
+            return None
         except OSError as error:
             if location.is_dir() or not location.exists():
-                return self._read_through(image_root, name)
+                return None
             raise StoreError(f"cannot read {location}: {error}") from error
 
     def _read_through(self, image_root: str, name: str) -> bytes | Quarantine | None:
         found = _THROUGH.fullmatch(name)
         if found is None:
             return None
-        path = f"{image_root}/{found[1]}" if image_root else found[1]
+        return self._member(f"{image_root}/{found[1]}" if image_root else found[1], found[2])
+
+    def _member(self, path: str, name: str) -> bytes | Quarantine | None:
+        """Return a member of the archive at a path, None where there is no such archive or member."""
         if path not in self._through:
             there = (self._root / path).exists() and not (self._root / path).is_dir()
             self._through[path] = open_archive(self._root, ArchiveFiles(path, (path,))) if there else None
         archive = self._through[path]
-        return None if archive is None else archive.read(found[2])
+        return None if archive is None else archive.read(name)
 
     def _read_similar(self, image_root: str, name: str) -> bytes | Quarantine | None:
         """Look for the name in other letter case, then with another picture suffix.

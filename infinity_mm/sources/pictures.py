@@ -44,7 +44,8 @@ def read_images(value: object) -> tuple[ImageRef, ...] | Quarantine:
     """Return the pictures of an image field, in order.
 
     Accepts a path, an http(s) URL, a base64 text (with or without ``data:``), bytes, an object with one of these
-    (``{bytes, path}`` as `datasets` writes it), a list of any of them, also as JSON text, and null or a word for none.
+    (``{bytes, path}`` as `datasets` writes it), a list of any of them, also as JSON text, null or a word for none, and
+    what a reader found itself.
     """
     if value is None or (isinstance(value, float) and value != value):
         return ()
@@ -52,6 +53,8 @@ def read_images(value: object) -> tuple[ImageRef, ...] | Quarantine:
         return _from_text(value)
     if isinstance(value, bytes):
         return (ImageRef(data=value),)
+    if isinstance(value, ImageRef):
+        return (value,)
     if isinstance(value, Mapping):
         return _from_object(value)
     if is_sequence(value):

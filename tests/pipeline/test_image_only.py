@@ -10,18 +10,19 @@ import pytest
 import yaml
 from PIL import Image
 
-from infinity_mm.errors import RecipeError
+from infinity_mm.errors import RecipeError, StageError
 from infinity_mm.explain import explain
 from infinity_mm.export.validate import validate
 from infinity_mm.fs import Location
 from infinity_mm.pipeline.forecast import preview
 from infinity_mm.pipeline.run import RunOptions, run
-from infinity_mm.recipe import load_recipe
+from infinity_mm.recipe import Recipe, load_recipe
 from infinity_mm.schema import validate_records
 from infinity_mm.store import Store
 from tests.decontam.sets import make
 from tests.running import digest_of
 from tests.sources.own.making import lines, pictures
+from tests.sources.own.test_pictures import tar_of, zip_of
 
 pytestmark = pytest.mark.usefixtures("no_ray")
 
@@ -166,7 +167,12 @@ def test_filters_of_pictures_and_takedowns_hold_for_them(write, photos, tmp_path
 
 def test_what_can_come_of_nothing_is_told(write, tmp_path, capsys):
     recipe = load_recipe(write(synth=None))
-    assert "mixture   photos: pictures alone, never exported" in preview(recipe, Location.of(tmp_path / "w")).stages
+    pq.write_table(pa.table({"image": [b"x"]}), tmp_path / "photos/train.parquet")
+    found = preview(recipe, Location.of(tmp_path / "w"))
+    assert "mixture   photos: pictures alone, never exported" in found.stages
+    idle, beside = found.warnings
+    assert "source 'photos' has pictures alone, and the recipe has no synth section" in idle
+    assert "not the tables beside them, train.parquet: if the pictures are in the tables" in beside
     manifest = run(recipe, Location.of(tmp_path / "work"), RunOptions())
     assert manifest.exports[0].samples == 2
     out = "".join(capsys.readouterr())
@@ -206,3 +212,29 @@ def test_a_record_of_a_picture_alone_has_pictures_and_nothing_else(write, tmp_pa
         True,
     ]
     assert validate_records([row | {"category": "general", "messages": said}]) == [None]
+
+
+def test_a_picture_alone_that_reached_an_export_would_stop_it(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(Recipe, "image_only", frozenset())
+    with pytest.raises(StageError, match="pictures without texts among the kept rows, and they are never exported"):
+        run_it(write(synth=None), tmp_path / "work")
+    assert not (tmp_path / "work/exports").exists()
+
+
+def test_the_whole_of_a_mixed_root_is_accounted_for(write, photos, tmp_path):
+    zip_of(photos / "photos/z.zip", [("a.png", photo(40)), ("inner.zip", b"x"), ("b.png", photo(0))])
+    tar_of(photos / "photos/t.tar", [("./a.png", photo(41)), ("notes.txt", b"x")])
+    (photos / "photos/rest.tar.gz").write_bytes(b"x")
+    (photos / "photos/gone.png").symlink_to("nowhere.png")
+    (photos / "photos/ 2.png").write_bytes(photo(42))
+    manifest = run_it(write(), tmp_path / "work")
+    books = manifest.books["photos"]
+    assert (books.rows, books.kept) == (17, 0)
+    assert books.quarantined == {
+        "ingest.missing_image": 1,
+        "ingest.undecodable_image": 1,
+        "ingest.unopened_archive": 2,
+    }
+    assert books.dropped == {"dedup.exact_pair": 2, "mixture.image_only": 11}
+    assert manifest.books["synthetic"].rows == 2 * 12
+    assert validate(Location.of(tmp_path / "work/exports/pq")).errors == []

@@ -61,7 +61,10 @@ def test_text_urls_and_refused_rows_are_told_apart(root):
     found = sample_pictures(use(root), None)
     assert (found.rows, found.named) == (2, 0)
     assert found.refused == {"unexpected_row": 1}
-    assert "1 of 2 sampled rows would go to quarantine (unexpected_row 1)" in found.line()
+    assert (
+        "1 of 2 sampled rows would go to quarantine (unexpected_row 1; first: expected a JSON object, got list)"
+        in found.line()
+    )
 
 
 def test_questions_that_were_put_together_are_counted_apart(tmp_path):

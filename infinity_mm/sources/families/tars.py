@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, cast
 
 import xxhash
 
@@ -32,7 +33,7 @@ class TarRows:
 
     suffixes: tuple[str, ...] = (".tar", ".json")
     texts: tuple[str, ...] = ()
-    version: int = 3
+    version: int = 4
 
     def plan(self, root: Location, files: tuple[str, ...], prepare_to: Location, rows: int) -> Plan:
         """Scan the headers of every tar and cut it at sample borders."""
@@ -103,27 +104,49 @@ def key_of(name: str) -> tuple[str, str]:
     return folder + slash + stem, extension.lower()
 
 
-def file_members(location: Location, start: int, stop: int | None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Yield the file members whose header lies in the range; raises `tarfile.ReadError` where the tar is cut."""
+def file_members(
+    location: Location, start: int, stop: int | None, links: bool = False
+) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the file members whose header lies in the range, with `links` those that lead to others as well.
+
+    Raises `tarfile.ReadError` where the tar is cut.
+    """
     size = location.size()
     with location.open_buffered() as stream:
         stream.seek(start)
         # Names that are no UTF-8 are escaped, so that they stay different and can be written.
         with tarfile.open(fileobj=stream, mode="r:", encoding="utf-8", errors="backslashreplace") as tar:
             end = start
-            while (member := tar.next()) is not None:
+            while (member := _next(tar)) is not None:
                 if stop is not None and member.offset >= stop:
                     return
-                end = member.offset_data + (member.size + 511) // 512 * 512
+                end = content_end(tar)
                 # Members are collected by tarfile; a tar of a million would fill the memory.
                 tar.members = []  # type: ignore[attr-defined]
-                if member.isfile():
+                if member.isfile() or (links and (member.issym() or member.islnk())):
                     yield tar, member
-                _check_size(member, size)  # after the yield: a cut member belongs to a sample all the same
+                # After the yield: a cut member belongs to a sample all the same.
+                parts = cast("list[tuple[int, int]] | None", member.sparse)
+                stored = member.size if parts is None else sum(length for _, length in parts)
+                _check_size(member, stored, size)
+                if end <= member.offset:
+                    raise tarfile.ReadError(f"member {member.name} claims to end at byte {end}, before it begins")
         # tarfile takes a cut header for the end; a whole tar ends here, or goes on with zeros.
         stream.seek(min(end, size))
         if end > size or any(stream.read(512)):
             raise tarfile.ReadError(f"what follows byte {end} is no header")
+
+
+def _next(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    try:
+        return tar.next()
+    except ValueError as error:  # of damaged extended headers
+        raise tarfile.ReadError(str(error)) from error
+
+
+def content_end(tar: tarfile.TarFile) -> int:
+    """Return where the last member that was taken ends, with its padding; of a sparse one, what is stored of it."""
+    return int(cast(Any, tar).offset)
 
 
 def _scan(location: Location, labels: tuple[str, ...]) -> tuple[list[tuple[str, int]], str]:
@@ -183,9 +206,13 @@ def _samples(location: Location, split: Split, texts: tuple[str, ...]) -> Iterat
             yield Raw(f"member={key or location.name}.json", None, f"damaged-{key}-{split.first + place}", 0, fault)
 
 
-def member_content(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> bytes:
-    """Return the content of a member of a tar of `size` bytes; raises `tarfile.ReadError` where it is cut."""
-    _check_size(member, size)
+def member_content(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int, most: int = 0) -> bytes:
+    """Return the content of a member of a tar of `size` bytes; raises `tarfile.ReadError` where it is cut.
+
+    A sparse member, which may claim any number of bytes, is taken up to `most` bytes, and up to those of the tar.
+    """
+    if member.sparse is None or member.size > most:
+        _check_size(member, member.size, size)
     handle = tar.extractfile(member)
     data = handle.read() if handle is not None else b""
     if len(data) != member.size:
@@ -193,10 +220,10 @@ def member_content(tar: tarfile.TarFile, member: tarfile.TarInfo, size: int) -> 
     return data
 
 
-def _check_size(member: tarfile.TarInfo, size: int) -> None:
+def _check_size(member: tarfile.TarInfo, stored: int, size: int) -> None:
     """Raise `tarfile.ReadError` where a header claims bytes that a file of `size` bytes cannot hold."""
-    if not 0 <= member.size <= size - member.offset_data:
-        raise tarfile.ReadError(f"unexpected end of data: member {member.name} claims {member.size} bytes")
+    if not 0 <= stored <= size - member.offset_data:
+        raise tarfile.ReadError(f"unexpected end of data: member {member.name} claims {stored} bytes")
 
 
 def _sample(key: str, members: dict[str, bytes], texts: tuple[str, ...]) -> Raw:

@@ -2,7 +2,10 @@
 
 What is read, where no files are named: all files that are named like pictures, at any depth, and all zips and tars.
 Only where there is none of these, files of rows are read as for the other families: tables beside pictures describe
-them. What begins with a dot, and folders that macOS adds to zips, never count.
+them. What begins with a dot, and folders that macOS adds to archives, never count.
+
+Archives that are not opened (tar.gz, 7z, pieces, and those inside archives) are a row each, for the quarantine: nothing
+that may hold pictures is passed over in silence.
 """
 
 from __future__ import annotations
@@ -10,30 +13,38 @@ from __future__ import annotations
 import glob
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-import pyarrow as pa
 import xxhash
 
 from infinity_mm.archives.pieces import Pieces
+from infinity_mm.archives.reading import NO_ZIP
 from infinity_mm.errors import SourceError
 from infinity_mm.fs import Entry, Location
-from infinity_mm.sources.base import Plan, Raw, Split
+from infinity_mm.sources.base import ImageRef, Plan, Raw, Split
 from infinity_mm.sources.families.lines import Fault, prepared_line, scan_prepared
 from infinity_mm.sources.families.listing import Listed
+from infinity_mm.sources.families.picking import (
+    is_opened_archive,
+    is_taken,
+    is_unopened_archive,
+    is_visible,
+    why_unopened,
+)
 from infinity_mm.sources.families.tarpictures import plan_tar_pictures, read_tar_pictures
 from infinity_mm.sources.own.rows import OwnRows
 from infinity_mm.sources.pictures import PICTURE_SUFFIXES, is_picture_name
 
 #: Raised whenever the same files would give other rows.
-VERSION = 1
-_ARCHIVES = (".zip", ".tar")
+VERSION = 2
 #: What a root itself is called where its files are the rows.
 _HERE = "."
-_MACOS = "__MACOSX"
+#: How the locators of rows begin that are files or members, and no rows of tables.
+_MEMBER = "member="
+_Kind = Literal["folder", "zip", "tar", "unopened", "table"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class OwnPictures:
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Of pictures, of archives of them, and of files of rows."""
-        return (*PICTURE_SUFFIXES, *_ARCHIVES, *self.tables.suffixes)
+        return (*PICTURE_SUFFIXES, ".zip", ".tar", *self.tables.suffixes)
 
     def list_files(self, root: Location, files: tuple[str, ...]) -> tuple[Listed, ...]:
         """Return folders that hold pictures, archives, or files of rows; one listing of the root, and none opened.
@@ -71,13 +82,14 @@ class OwnPictures:
                 tables.append(name)
                 continue
             prepared = prepare_to / f"{xxhash.xxh3_64_hexdigest(name.encode())}.jsonl"
-            if kind == "tar":
+            fault = _unreadable(root, name, kind)
+            if kind == "folder" or fault is not None:
+                lines = _folder_lines(entries) if fault is None else [(f"{_MEMBER}{name}", None, fault)]
+                digest, cuts = f"{_stamp(entries):016x}", _cut(lines, prepared, name, rows)
+            elif kind == "tar":
                 digest, cuts = plan_tar_pictures(root / name, name, rows)
-            elif kind == "zip":
-                digest, cuts = _plan_zip(root / name, name, prepared, rows)
             else:
-                cuts = _cut(_folder_lines(entries), prepared, name, rows)
-                digest = f"{_stamp(entries):016x}"
+                digest, cuts = _plan_zip(root / name, name, prepared, rows)
             digests.append((name, digest))
             splits += cuts
         if tables:
@@ -89,42 +101,48 @@ class OwnPictures:
         """Yield the rows of a split; see `infinity_mm.sources.base.Reader`."""
         if split.prepared is None and split.file.lower().endswith(".tar"):
             return read_tar_pictures(root / split.file, split)
-        return self.tables.read(root, split)
+        rows = self.tables.read(root, split)
+        return rows if split.prepared is None else (_as_listed(raw, split.file) for raw in rows)
 
     def first(self, root: Location, file: str, count: int) -> Iterator[dict[str, Any]]:
         """Yield up to `count` rows from the beginning of what `list_files` named."""
-        if file != _HERE and not (root / file).is_dir() and not file.lower().endswith(_ARCHIVES):
+        is_table = file != _HERE and not is_opened_archive(file) and not is_unopened_archive(file)
+        if is_table and (root / file).exists() and not (root / file).is_dir():
             return self.tables.first(root, file, count)
         return iter([_row(file)])  # all rows of folders and archives have the same columns
 
     def _units(self, root: Location, files: tuple[str, ...]) -> list[tuple[str, list[Entry]]]:
         """Return (name, its files) of every folder of pictures, archive or table, sorted; raises `SourceError`."""
-        visible = [entry for entry in root.entries() if _is_visible(entry.path)]
-        named = _matching(visible, files) if files else []
-        chosen = named or [entry for entry in visible if is_picture_name(entry.path) or _is_archive(entry.path)]
+        visible = [entry for entry in root.entries() if is_visible(entry.path)]
+        chosen = _matching(visible, files) if files else self._chosen(visible)
         if not chosen:
-            suffixes = self.tables.suffixes
-            chosen = [entry for entry in visible if entry.path.lower().endswith(suffixes)]
-            chosen = [entry for entry in chosen if not self._is_ignored(entry.path)]
-        if not chosen:
-            asked = f"{', '.join(files)}, or " if files else ""
-            raise SourceError(
-                f"no picture, archive or table below {root}; expected {asked}pictures (*.jpg, *.png, ...), *.zip or "
-                "*.tar of them, or tables that name or hold them (*.parquet, *.jsonl, *.csv, ...)"
+            usual = (
+                "pictures (*.jpg, *.png, *.webp, ...), *.zip or *.tar of them, or tables that name or hold them "
+                "(*.parquet, *.jsonl, *.csv, ...)"
             )
+            expected = f"what matches {', '.join(files)}" if files else usual
+            raise SourceError(f"no picture, archive or table below {root}; expected {expected}")
         return [(name, list(own)) for name, own in groupby(sorted(chosen, key=_unit_key), key=_unit)]
+
+    def _chosen(self, visible: Sequence[Entry]) -> list[Entry]:
+        """Return what is read where no files are named."""
+        unopened = [entry for entry in visible if is_unopened_archive(entry.path)]
+        found = [entry for entry in visible if is_picture_name(entry.path) or is_opened_archive(entry.path)]
+        if found:
+            return found + unopened
+        tables = [entry for entry in visible if entry.path.lower().endswith(self.tables.suffixes)]
+        return [entry for entry in tables if not self._is_ignored(entry.path)] or unopened
+
+    def passed_over(self, root: Location) -> list[str]:
+        """Return Parquet files, which may hold pictures, that are not read as there are pictures or archives too."""
+        visible = [entry for entry in root.entries() if is_visible(entry.path)]
+        if not any(is_picture_name(entry.path) or is_opened_archive(entry.path) for entry in visible):
+            return []
+        return [entry.path for entry in visible if entry.path.lower().endswith(".parquet")]
 
     def _is_ignored(self, path: str) -> bool:
         name = path.rpartition("/")[2]
         return any(fnmatchcase(name, pattern) for pattern in self.tables.ignored)
-
-
-def _is_visible(path: str) -> bool:
-    return not any(step.startswith(".") or step == _MACOS for step in path.split("/"))
-
-
-def _is_archive(path: str) -> bool:
-    return path.lower().endswith(_ARCHIVES)
 
 
 def _unit(entry: Entry) -> str:
@@ -138,11 +156,22 @@ def _unit_key(entry: Entry) -> tuple[str, str]:
     return _unit(entry), entry.path
 
 
-def _kind(entries: Sequence[Entry]) -> str:
+def _kind(entries: Sequence[Entry]) -> _Kind:
     path = entries[0].path
     if is_picture_name(path):
         return "folder"
-    return path.lower()[-3:] if _is_archive(path) else "table"
+    if is_opened_archive(path):
+        return "zip" if path.lower().endswith(".zip") else "tar"
+    return "unopened" if is_unopened_archive(path) else "table"
+
+
+def _unreadable(root: Location, name: str, kind: _Kind) -> Fault | None:
+    """Return why an archive is a row for the quarantine, before it is opened."""
+    if kind == "unopened":
+        return "unopened_archive", why_unopened(name)
+    if kind in ("zip", "tar") and not (root / name).exists():
+        return "missing_image", f"{name} was listed and cannot be found: a link to nothing, or its name is no UTF-8"
+    return None
 
 
 def _matching(entries: Sequence[Entry], files: Iterable[str]) -> list[Entry]:
@@ -188,26 +217,46 @@ def _row(path: str, name: str | None = None) -> dict[str, Any]:
     return {"id": name or path, "image": path}
 
 
+def _as_listed(raw: Raw, file: str) -> Raw:
+    """Return a row of a folder or zip with its picture under the very name that was listed; others as they are."""
+    if raw.row is None or not raw.locator.startswith(_MEMBER):
+        return raw
+    name, path = raw.row["id"], raw.row["image"]
+    picture = ImageRef(path=name, uri=path, listed_in="" if name == path else file)
+    return replace(raw, row={"id": name, "image": picture})
+
+
 _Line = tuple[str, dict[str, Any] | None, Fault | None]
 
 
 def _folder_lines(entries: Sequence[Entry]) -> Iterator[_Line]:
     for entry in entries:
-        yield f"member={entry.path.rpartition('/')[2]}", _row(entry.path), None
+        yield f"{_MEMBER}{entry.path.rpartition('/')[2]}", _row(entry.path), None
 
 
 def _plan_zip(location: Location, file: str, prepared: Location, rows: int) -> tuple[str, tuple[Split, ...]]:
     """Cut the pictures of a zip; of one that cannot be opened a row is left, for what is lost."""
     try:
-        with zipfile.ZipFile(cast(Any, Pieces([location]))) as archive:
+        with location.reading(), zipfile.ZipFile(cast(Any, Pieces([location]))) as archive:
             members = [(info.filename, info.CRC, info.file_size) for info in archive.infolist()]
-    except (zipfile.BadZipFile, pa.ArrowInvalid, NotImplementedError, OSError) as error:
+    except NO_ZIP as error:
         fault = ("malformed_archive", f"{file} is damaged or cut: {error}; fetch it again")
-        return f"damaged-{location.size()}", _cut([(f"member={file}", None, fault)], prepared, file, rows)
-    # Of several members with one name the last counts, as unpacking would have it.
-    chosen = {name: facts for name, *facts in members if is_picture_name(name) and _is_visible(name)}
-    lines: list[_Line] = [(f"member={name}", _row(f"{file}/{name}", name), None) for name in chosen]
-    return xxhash.xxh3_128_hexdigest(repr(chosen).encode()), _cut(lines, prepared, file, rows)
+        return f"damaged-{location.size()}", _cut([(f"{_MEMBER}{file}", None, fault)], prepared, file, rows)
+    taken = [member for member in members if is_taken(member[0])]
+    lines = _zip_lines(file, [name for name, *_ in taken])
+    return xxhash.xxh3_128_hexdigest(repr(taken).encode()), _cut(lines, prepared, file, rows)
+
+
+def _zip_lines(file: str, names: Sequence[str]) -> Iterator[_Line]:
+    """Yield a row per member; of several with one name the last has the picture, as unpacking would have it."""
+    last = {name: place for place, name in enumerate(names)}
+    for place, name in enumerate(names):
+        fault: Fault | None = None
+        if not is_picture_name(name):
+            fault = ("unopened_archive", why_unopened(name, file))
+        elif place != last[name]:
+            fault = ("malformed_archive", f"{name} is in {file} several times; the last of them counts")
+        yield f"{_MEMBER}{name}", None if fault else _row(f"{file}/{name}", name), fault
 
 
 def _cut(lines: Iterable[_Line], prepared: Location, file: str, rows: int) -> tuple[Split, ...]:

@@ -83,7 +83,7 @@ def build(spec: OwnSpec) -> Source:
         parse=parse,
         version=VERSION,
         parameters=repr(parse),
-        image_roots=_image_roots(family, spec),
+        image_roots=spec.image_roots or IMAGE_ROOTS,
         downloads=spec.urls,
     )
 
@@ -123,12 +123,6 @@ def _parse(family: Family, spec: OwnSpec) -> OwnParse:
     tag = {kind: tags.get(kind, "") for kind in TAGS}
     spelled = Tags(tag["role"], tag["content"], tag["user"], tag["assistant"], tag["system_role"])
     return OwnParse(tuple(sorted(columns.items())), spelled, family.image_needed, family.layout)
-
-
-def _image_roots(family: Family, spec: OwnSpec) -> tuple[str, ...]:
-    # Files of pictures that are rows are named from the root; rows of tables may name them from elsewhere.
-    here = ("",) if family.layout == "pictures" else ()
-    return tuple(dict.fromkeys((*here, *(spec.image_roots or IMAGE_ROOTS))))
 
 
 def _reader(family: Family, spec: OwnSpec, parse: OwnParse) -> Reader:
