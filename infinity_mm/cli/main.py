@@ -22,6 +22,7 @@ COMMANDS = {
     "sources": "infinity_mm.cli.sources",
     "status": "infinity_mm.cli.status",
     "explain": "infinity_mm.cli.explain",
+    "diff": "infinity_mm.cli.diff",
     "export": "infinity_mm.cli.export",
     "synth": "infinity_mm.cli.synth",
     "validate": "infinity_mm.cli.validate",
