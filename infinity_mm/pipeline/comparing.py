@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import orjson
 
 from infinity_mm.fingerprint import fingerprint
 from infinity_mm.fs import Location
-from infinity_mm.pipeline.parents import Places, read_judged, read_parents
+from infinity_mm.pipeline.parents import Places
 from infinity_mm.pipeline.passes import Context, run_crew_pass
-from infinity_mm.pipeline.probing import MISSED, drawn_parts
+from infinity_mm.pipeline.probing import MISSED, ProbeTask, drawn_parts, read_pool
 from infinity_mm.pipeline.workers import Models, WorkerSpec
 from infinity_mm.store import Store
 from infinity_mm.synth.chat import ModelSpec
@@ -28,7 +28,6 @@ from infinity_mm.synth.comparison_quality import (
 )
 from infinity_mm.synth.params import SemanticParams, SynthParams
 from infinity_mm.synth.reword import REWORDINGS
-from infinity_mm.synth.rows import Judged
 
 if TYPE_CHECKING:  # workers import this module, and have no use for it
     from infinity_mm.engine.crew import Crew
@@ -37,30 +36,13 @@ VERSION = 1
 _FOLDER = "state/synth/comparer"
 
 
-@dataclass(frozen=True)
-class ComparerTask:
-    """Reword and alter answers of some partitions, and have the pairs compared."""
-
-    work: str
-    #: (attempts, places of its pictures) of each partition.
-    parts: tuple[tuple[str, Places], ...]
-    output: str
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """What was made of every pair, as JSON."""
-        return (self.output,)
-
-
-def measure_comparer(models: Models, task: ComparerTask) -> None:
+def measure_comparer(models: Models, task: ProbeTask) -> None:
     """Measure the model on the rows of the task's partitions; what it said is kept whatever happens."""
     store, params, seed = Store(Location(task.work)), models.params, models.spec.seed
     semantics = params.checks.semantic
     if semantics is None:
         return
-    pool: list[Judged] = []
-    for attempts, places in task.parts:
-        pool += read_judged(store, attempts, read_parents(store, places))
+    pool = read_pool(store, task)
     rows = drawn(pool, params, seed)
     with models.session() as session:
         comparer = session.comparer or session.writer
@@ -71,23 +53,23 @@ def measure_comparer(models: Models, task: ComparerTask) -> None:
 
 def run_comparing(
     context: Context, crew: Crew[Models], parts: Sequence[tuple[str, Places]], spec: WorkerSpec
-) -> ComparerTask | None:
+) -> ProbeTask | None:
     """Have reworded and altered answers compared; None where no model compares, or no measurement is asked for.
 
     `parts` are the partitions of the synthesis, `crew` workers with room for the model. See `comparer_report`.
     """
     params = spec.params
     rows = params.judge_probe.rows
-    tasks: list[ComparerTask] = []
+    tasks: list[ProbeTask] = []
     if params.checks.semantic is not None and params.checks.compares and rows and parts:
         chosen = drawn_parts(parts, rows, spec.seed)
         name = fingerprint(["comparer_probe", VERSION, spec.seed, rows], _identity(spec), [part[0] for part in chosen])
-        tasks.append(ComparerTask(context.store.work.uri, tuple(chosen), f"{_FOLDER}/{name}.json"))
+        tasks.append(ProbeTask(context.store.work.uri, tuple(chosen), f"{_FOLDER}/{name}.json"))
     run_crew_pass(context, crew, "comparer-probe", measure_comparer, tasks, folders=(_FOLDER,))
     return tasks[0] if tasks else None
 
 
-def comparer_report(context: Context, task: ComparerTask, spec: WorkerSpec) -> ComparisonReport | None:
+def comparer_report(context: Context, task: ProbeTask, spec: WorkerSpec) -> ComparisonReport | None:
     """Return what was measured, and warn where it is chance."""
     semantics = spec.params.checks.semantic
     if semantics is None:
@@ -98,7 +80,7 @@ def comparer_report(context: Context, task: ComparerTask, spec: WorkerSpec) -> C
     return report
 
 
-def _report(store: Store, task: ComparerTask, spec: WorkerSpec, semantics: SemanticParams) -> ComparisonReport:
+def _report(store: Store, task: ProbeTask, spec: WorkerSpec, semantics: SemanticParams) -> ComparisonReport:
     document = orjson.loads(store.at(task.output).read_bytes())
     found = [Compared(**one) for one in document["compared"]]
     rates = rates_of(found)

@@ -34,7 +34,7 @@ _FOLDER = "state/synth/judge"
 
 @dataclass(frozen=True)
 class ProbeTask:
-    """Alter rows of some partitions, and ask the judge about them."""
+    """Alter rows of some partitions, and ask a model about them."""
 
     work: str
     #: (attempts, places of its pictures) of each partition.
@@ -43,21 +43,24 @@ class ProbeTask:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Scores of every row asked about, as JSON."""
+        """What the model said of every row, as JSON."""
         return (self.output,)
 
 
 def measure_judge(models: Models, task: ProbeTask) -> None:
     """Ask the judge about rows of the task's partitions; what it said is kept whatever happens."""
     store, params, seed = Store(Location(task.work)), models.params, models.spec.seed
-    pool: list[Judged] = []
-    for attempts, places in task.parts:
-        pool += read_judged(store, attempts, read_parents(store, places))
+    pool = read_pool(store, task)
     drawn = draw(pool, params.judge_probe.rows, seed)
     with models.session() as session:
         found, cost = measure(session.judge, drawn, pool, params, seed)
     document = {"cost": dict(cost), "scored": [asdict(one) for one in found]}
     store.at(task.output).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+
+
+def read_pool(store: Store, task: ProbeTask) -> list[Judged]:
+    """Return the rows of the task's partitions that a judge has scored."""
+    return [row for attempts, places in task.parts for row in read_judged(store, attempts, read_parents(store, places))]
 
 
 def run_probing(

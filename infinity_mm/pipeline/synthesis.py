@@ -15,7 +15,7 @@ from infinity_mm.fs import Location
 from infinity_mm.manifest import SynthesisReport
 from infinity_mm.pipeline.answer_losses import loss_groups, run_losses
 from infinity_mm.pipeline.books import Fate, outcomes
-from infinity_mm.pipeline.comparing import ComparerTask, comparer_report, run_comparing
+from infinity_mm.pipeline.comparing import comparer_report, run_comparing
 from infinity_mm.pipeline.failing import begin_again, renamed, watch_failures
 from infinity_mm.pipeline.generated import CALLS_FOLDER, SynthTask, read_report, write_part
 from infinity_mm.pipeline.offering import plan_offers
@@ -97,7 +97,7 @@ class _Probes:
     """Where the measurements of the models are; None where there is none."""
 
     judge: ProbeTask | None
-    comparer: ComparerTask | None
+    comparer: ProbeTask | None
 
 
 def generate_part(models: Models, task: SynthTask) -> None:
